@@ -1,0 +1,1 @@
+"""The check of the data against its schema."""

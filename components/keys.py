@@ -1,0 +1,32 @@
+"""Names that several components share, each with its one home (those in a version directory: serving.version_dir)."""
+
+# Features as TFDS stores them.
+IMAGE = "image"
+LABEL = "label"
+
+# Features that Transform makes.
+PIXELS = "pixels"  # also the name of the TFLite file's input, by which TFMA looks it up
+NORMALIZED = "normalized"
+INK_QUARTILE = "ink_quartile"
+STROKE_WIDTH = "stroke_width"
+
+# Splits: `test` judges, and only judges.
+TRAIN = "train"
+EVAL = "eval"
+TEST = "test"
+SPLITS = (TRAIN, EVAL, TEST)
+
+# Signatures of the SavedModel.
+SERVE_EXAMPLES = "serving_default"
+SERVE_IMAGES = "serve_images"
+TRANSFORM_FEATURES = "transform_features"
+PROBABILITIES = "probabilities"
+
+# TFMA finds a TFLite model only under this name; the push gives it the name that TensorFlow Serving looks for.
+TFMA_TFLITE = "tflite"
+
+# Files inside artifacts.
+NETWORK = "network.keras"  # the Trainer's model: the bare network, from normalised images to logits
+HISTORY = "history.json"  # the Trainer's model run
+VARIANTS = "variants.json"  # the TFLiteExporter's variants
+GATES = "gates.json"  # the QualityGate's blessing

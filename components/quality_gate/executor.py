@@ -1,0 +1,101 @@
+"""Executor of QualityGate."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from tfx import types
+from tfx.components.evaluator import constants
+from tfx.dsl.components.base import base_executor
+from tfx.types import artifact_utils
+from tfx.utils import path_utils
+
+from components import provenance
+from components.keys import GATES, TFMA_TFLITE
+from components.quality_gate.gates import Evaluation, read_evaluation
+from components.tfds_example_gen.datasets import Dataset
+from serving import version_dir
+
+SAVED_MODEL = "saved_model"
+TFLITE = "tflite"
+BLESS_ANYWAY_PROPERTY = "bless_anyway"
+
+
+class Executor(base_executor.BaseExecutor):
+    """Reads the evaluations, decides, and writes reasons and manifest."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Fills the `blessing` artifact."""
+        self._log_startup(input_dict, output_dict, exec_properties)
+        model = artifact_utils.get_single_instance(input_dict["model"])
+        evaluations = {
+            file: read_evaluation(artifact_utils.get_single_uri(input_dict[f"{file}_evaluation"]), file)
+            for file in (SAVED_MODEL, TFLITE)
+        }
+        gates = [gate for evaluation in evaluations.values() for gate in evaluation.gates]
+        override = exec_properties.get("bless_anyway")
+        passed = all(gate.passed for gate in gates)
+        blessed = passed or bool(override)
+
+        blessing = artifact_utils.get_single_instance(output_dict["blessing"])
+        folder = Path(blessing.uri)
+        folder.mkdir(parents=True, exist_ok=True)
+        verdict = {"blessed": blessed, "passed": passed, "bless_anyway": override}
+        outcome = verdict | {"gates": [asdict(gate) for gate in gates]}
+        (folder / GATES).write_text(json.dumps(outcome, indent=2))
+        manifest = build_manifest(
+            release=Path(path_utils.serving_model_path(model.uri)),
+            dataset=Dataset.from_json(exec_properties["dataset"]),
+            evaluations=evaluations,
+            config=json.loads(exec_properties["config"]),
+            verdict=verdict,
+            lineage={f"{key}_artifact": artifacts[0].id for key, artifacts in sorted(input_dict.items())},
+        )
+        (folder / version_dir.MANIFEST).write_text(json.dumps(manifest, indent=2))
+
+        file_name = constants.BLESSED_FILE_NAME if blessed else constants.NOT_BLESSED_FILE_NAME
+        (folder / file_name).touch()
+        blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY, int(blessed))
+        blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY, model.id)
+        blessing.set_string_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_URI_KEY, model.uri)
+        if override:
+            blessing.set_string_custom_property(BLESS_ANYWAY_PROPERTY, override)
+
+
+def build_manifest(
+    release: Path,
+    dataset: Dataset,
+    evaluations: dict[str, Evaluation],
+    config: dict[str, Any],
+    verdict: dict[str, Any],
+    lineage: dict[str, int],
+) -> dict[str, Any]:
+    """Returns the manifest of a release: what it is, how good it is, and how to make it again.
+
+    Args:
+      release: directory of the files that were judged.
+      dataset: what it was made from.
+      evaluations: by file.
+      config: the settings it was made with.
+      verdict: of the gates.
+      lineage: ids of artifacts in ML Metadata.
+    """
+    files = version_dir.file_hashes(release)
+    files[version_dir.TFLITE] = files.pop(TFMA_TFLITE)
+    return {
+        "format": 1,
+        "dataset": json.loads(dataset.to_json()),
+        "files": dict(sorted(files.items())),
+        "metrics": {file: evaluation.metrics["overall"] for file, evaluation in evaluations.items()},
+        "verdict": verdict,
+        "lineage": lineage,
+        "config": config,
+        "git_revision": provenance.git_revision(),
+        "packages": provenance.package_versions(),
+    }

@@ -1,0 +1,123 @@
+"""Executor of TFLiteExporter."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tensorflow_transform as tft
+from tfx import types
+from tfx.dsl.components.base import base_executor
+from tfx.types import artifact_utils
+from tfx.utils import path_utils
+
+from components import progress
+from components.artifacts import split_files
+from components.keys import NETWORK, PROBABILITIES, SERVE_EXAMPLES, SERVE_IMAGES, TEST, TFMA_TFLITE, TRAIN, VARIANTS
+from components.tfds_example_gen.datasets import Dataset
+from components.tflite_exporter import conversion, sampling
+from components.transform.preprocessing import affine, normalization_table
+from serving import version_dir
+from serving.tflite_file import describe
+
+_CALIBRATION_PER_CLASS = 50
+_GOLDEN_PER_CLASS = 10
+
+
+class Executor(base_executor.BaseExecutor):
+    """Converts, checks, and lays out the release."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Fills the artifacts `model` and `variants`.
+
+        Raises:
+          TFLiteFileError: the converter's result is not fully integer, or its input and output are not as promised.
+          ValueError: the two ways into the SavedModel disagree.
+        """
+        self._log_startup(input_dict, output_dict, exec_properties)
+        dataset = Dataset.from_json(exec_properties["dataset"])
+        seed = exec_properties["seed"]
+        trained_uri = artifact_utils.get_single_uri(input_dict["trained_model"])
+        network = keras.models.load_model(Path(trained_uri) / NETWORK)
+        transform_uri = artifact_utils.get_single_uri(input_dict["transform_graph"])
+        transform = tft.TFTransformOutput(transform_uri).transform_features_layer()
+        scale, offset = affine(normalization_table(transform, dataset.image_shape))
+        model = conversion.with_pixels_in(network, scale, offset, dataset.image_shape)
+
+        progress.report("drawing calibration images")
+        calibration = sampling.draw(
+            split_files(input_dict["examples"], TRAIN), dataset.image_shape, _CALIBRATION_PER_CLASS, seed
+        )
+        progress.report(f"{conversion.FULL_INTEGER}, calibrated on {len(calibration.labels)} images of {TRAIN}")
+        content = conversion.to_full_integer(model, calibration.images)
+        conversion.check_full_integer(content, dataset.image_shape, len(dataset.class_names))
+
+        release = Path(path_utils.serving_model_dir(artifact_utils.get_single_uri(output_dict["model"])))
+        shutil.copytree(path_utils.serving_model_path(trained_uri), release)
+        (release / TFMA_TFLITE).write_bytes(content)
+        (release / version_dir.LABELS).write_text(
+            "".join(f"{name}\n" for name in dataset.class_names), encoding="utf-8"
+        )
+        golden = sampling.draw(split_files(input_dict["examples"], TEST), dataset.image_shape, _GOLDEN_PER_CLASS, seed)
+        np.savez_compressed(
+            release / version_dir.GOLDEN,
+            images=golden.images,
+            labels=golden.labels,
+            tflite_output=conversion.run(content, golden.images),
+            saved_model_probabilities=saved_model_probabilities(release, golden),
+        )
+
+        variants_dir = Path(artifact_utils.get_single_uri(output_dict["variants"]))
+        variants = {conversion.FULL_INTEGER: content}
+        for variant in conversion.VARIANTS:
+            progress.report(f"{variant}, for comparison")
+            variants[variant] = conversion.to_variant(model, variant)
+        write_variants(variants, calibration, seed, variants_dir)
+
+
+def saved_model_probabilities(path: Path, sample: sampling.Sample) -> np.ndarray:
+    """Runs both ways into a SavedModel and returns their common result.
+
+    Args:
+      path: of the SavedModel.
+      sample: examples to run.
+
+    Returns:
+      float32 [N, classes].
+
+    Raises:
+      ValueError: the results differ in any bit.
+    """
+    signatures = tf.saved_model.load(str(path)).signatures
+    from_examples = signatures[SERVE_EXAMPLES](examples=tf.constant(sample.records))[PROBABILITIES].numpy()
+    from_pixels = signatures[SERVE_IMAGES](images=tf.constant(sample.images))[PROBABILITIES].numpy()
+    if not np.array_equal(from_examples, from_pixels):
+        raise ValueError(
+            f"Expected {SERVE_EXAMPLES} and {SERVE_IMAGES} to agree bit for bit; they differ by up to "
+            f"{np.abs(from_examples - from_pixels).max()}."
+        )
+    return from_pixels
+
+
+def write_variants(variants: dict[str, bytes], calibration: sampling.Sample, seed: int, folder: Path) -> None:
+    """Writes `<variant>.tflite` files, and `variants.json` with their sizes and hashes and the calibration set."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for variant, content in variants.items():
+        (folder / f"{variant}.tflite").write_bytes(content)
+    hashes = version_dir.file_hashes(folder)
+    summary = {
+        "variants": {
+            variant: hashes[f"{variant}.tflite"] | {"parameters": describe(content).parameters}
+            for variant, content in variants.items()
+        },
+        "calibration": {"split": TRAIN, "seed": seed, "indices": calibration.indices.tolist()},
+    }
+    (folder / VARIANTS).write_text(json.dumps(summary, indent=2))

@@ -1,0 +1,70 @@
+"""Drawing a few examples that stand for many."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from components import images
+from components.keys import IMAGE, LABEL
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Some examples of a split.
+
+    Attributes:
+      indices: int64 [N], their places in the split, ascending.
+      records: their serialised tf.Examples.
+      images: uint8 [N, height, width, channels].
+      labels: int64 [N].
+    """
+
+    indices: np.ndarray
+    records: list[bytes]
+    images: np.ndarray
+    labels: np.ndarray
+
+
+def stratified_indices(labels: np.ndarray, per_class: int, seed: int) -> np.ndarray:
+    """Draws up to `per_class` examples of each class without replacement.
+
+    Args:
+      labels: int64 [N].
+      per_class: how many to draw; a class that has fewer gives all.
+      seed: the same seed draws the same examples.
+
+    Returns:
+      int64 [M], ascending indices into `labels`.
+    """
+    rng = np.random.default_rng(seed)
+    drawn = [rng.permutation(np.flatnonzero(labels == label))[:per_class] for label in np.unique(labels)]
+    return np.sort(np.concatenate(drawn))
+
+
+def draw(files: list[str], image_shape: tuple[int, int, int], per_class: int, seed: int) -> Sample:
+    """Draws a stratified sample from gzipped TFRecord files of tf.Examples, decoding the drawn ones alone.
+
+    Args:
+      files: paths, in order.
+      image_shape: height, width and channels.
+      per_class: examples of each class.
+      seed: of the draw.
+    """
+    labels = np.concatenate(list(_labels(files)))
+    indices = stratified_indices(labels, per_class, seed)
+    records = _records(files, set(indices.tolist()))
+    encoded = tf.io.parse_example(records, {IMAGE: tf.io.FixedLenFeature([], tf.string)})[IMAGE]
+    return Sample(indices, records, images.decode(encoded, image_shape).numpy(), labels[indices])
+
+
+def _labels(files: list[str]) -> Iterator[np.ndarray]:
+    spec = {LABEL: tf.io.FixedLenFeature([], tf.int64)}
+    for batch in tf.data.TFRecordDataset(files, compression_type="GZIP").batch(1024):
+        yield tf.io.parse_example(batch, spec)[LABEL].numpy()
+
+
+def _records(files: list[str], wanted: set[int]) -> list[bytes]:
+    records = tf.data.TFRecordDataset(files, compression_type="GZIP").as_numpy_iterator()
+    return [record for index, record in enumerate(records) if index in wanted]

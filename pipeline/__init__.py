@@ -1,0 +1,1 @@
+"""Composition: configuration, the graph, how it is run, and the command line."""

@@ -1,0 +1,215 @@
+"""The command line, `mnist-pipeline`."""
+
+import json
+import sys
+from datetime import datetime
+from enum import IntEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+
+from components.errors import AnomaliesError, StepFailedError, UserError
+from pipeline import workspace
+from pipeline.config import Preset, RunConfig, preset_values
+
+
+class ExitCode(IntEnum):
+    """How a command ended."""
+
+    OK = 0
+    FAILED = 1
+    USER_ERROR = 2
+    REFUSED = 3
+    ANOMALIES = 4
+    INTERRUPTED = 130
+
+
+app = typer.Typer(
+    help="From a TensorFlow dataset to a blessed, pushed SavedModel and full-integer TFLite file.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+PresetOption = Annotated[
+    Preset, typer.Option(help="full: all data, 99.4 % or more. fast: 3 epochs. sample: 5,000 digits.")
+]
+DatasetOption = Annotated[str | None, typer.Option(help="TFDS name; default: mnist, or the sample if it can't be had.")]
+ManualDirOption = Annotated[
+    Path | None, typer.Option(envvar="MNIST_MANUAL_DIR", help="Directory with the dataset's original files.")
+]
+DataDirOption = Annotated[Path | None, typer.Option(help="Where TFDS keeps prepared datasets.")]
+PipelineRootOption = Annotated[Path, typer.Option(help="Where artifacts, metadata, reports and logs are kept.")]
+ServingDirOption = Annotated[
+    Path | None, typer.Option(help="Where versions are pushed to; default: serving_models in the pipeline root.")
+]
+SchemaOption = Annotated[Path | None, typer.Option("--schema", help="Curated schema; default: the dataset's own.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Any other setting, as in training.epochs=5 (may be repeated)."),
+]
+
+DEFAULT_ROOT = Path("pipeline_root")
+
+
+@app.command()
+def run(
+    preset: PresetOption = Preset.FULL,
+    dataset: DatasetOption = None,
+    manual_dir: ManualDirOption = None,
+    data_dir: DataDirOption = None,
+    pipeline_root: PipelineRootOption = DEFAULT_ROOT,
+    serving_dir: ServingDirOption = None,
+    schema: SchemaOption = None,
+    bless_anyway: Annotated[str | None, typer.Option(metavar="REASON", help="Push whatever the gates say.")] = None,
+    settings: SetOption = None,
+) -> None:
+    """Run the pipeline: train, convert, judge, and push if every gate passes.
+
+    Ends with 0 if the model was blessed, 3 if it was refused, 4 if the data does not fit its schema, 2 if something
+    has to be mended first.
+    """
+    options = {
+        "dataset": dataset,
+        "manual_dir": manual_dir,
+        "data_dir": data_dir,
+        "pipeline_root": pipeline_root,
+        "serving_dir": serving_dir,
+        "schema_file": schema,
+        "bless_anyway": bless_anyway,
+    }
+    config = make_config(preset, options, settings)
+    fallback = None
+    if dataset is None and preset is not Preset.SAMPLE and not _sets(settings, "dataset"):
+        fallback = make_config(Preset.SAMPLE, options, settings)
+
+    from pipeline import runner
+    from pipeline.console import only_ours, show_summary
+
+    run_id = datetime.now().strftime("%Y%m%d-%H%M%S-%f")
+    with workspace.occupied(config.pipeline_root):
+        log = workspace.log_file(config.pipeline_root, run_id)
+        try:
+            with only_ours(log) as console:
+                result = runner.run(config, console, log, run_id, fallback)
+                show_summary(console, result, log)
+        except KeyboardInterrupt:
+            print("Interrupted. Nothing was half-pushed; run again to go on from this step.", file=sys.stderr)
+            raise typer.Exit(ExitCode.INTERRUPTED) from None
+    if result.all_cached:
+        print("Nothing has changed since an earlier run: every step was cached, and nothing was pushed again.")
+    if not result.blessed:
+        for gate in result.failed_gates:
+            print(f"Refused by gate {gate.gate!r} on {gate.slice}: {gate.reason}.", file=sys.stderr)
+        raise typer.Exit(ExitCode.REFUSED)
+
+
+def make_config(preset: Preset, options: dict[str, Any], settings: list[str] | None) -> RunConfig:
+    """Returns the configuration that preset, options (None: not given) and `KEY=VALUE` settings make, the last winning.
+
+    Raises:
+      UserError: a key is unknown or a value invalid; all that is wrong is named.
+    """
+    values = json.loads(json.dumps(preset_values(preset)))
+    values |= {key: value for key, value in options.items() if value is not None}
+    values.setdefault("serving_dir", Path(values["pipeline_root"]) / "serving_models")
+    for setting in settings or []:
+        key, equals, text = setting.partition("=")
+        if not equals:
+            raise UserError(f"Cannot read --set {setting}: expected KEY=VALUE, as in training.epochs=5.")
+        *groups, name = key.split(".")
+        group = values
+        for part in groups:
+            group = group.setdefault(part, {})
+            if not isinstance(group, dict):
+                raise UserError(f"Cannot set {key}: {part} is a single value. Set {part} itself.")
+        group[name] = text
+    try:
+        return RunConfig.model_validate(values)
+    except ValidationError as error:
+        problems = [
+            f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}, got {problem['input']!r}"
+            for problem in error.errors()
+        ]
+        raise UserError("Invalid configuration:\n  " + "\n  ".join(problems)) from error
+
+
+def _sets(settings: list[str] | None, key: str) -> bool:
+    return any(setting.partition("=")[0] == key for setting in settings or [])
+
+
+@app.command()
+def status(
+    preset: PresetOption = Preset.FULL,
+    dataset: DatasetOption = None,
+    data_dir: DataDirOption = None,
+    pipeline_root: PipelineRootOption = DEFAULT_ROOT,
+    serving_dir: ServingDirOption = None,
+    schema: SchemaOption = None,
+    settings: SetOption = None,
+) -> None:
+    """Show the last runs, what is served, and which steps a run with the same options would do anew."""
+    from pipeline import status as view
+
+    options = {
+        "dataset": dataset,
+        "data_dir": data_dir,
+        "pipeline_root": pipeline_root,
+        "serving_dir": serving_dir,
+        "schema_file": schema,
+    }
+    view.show(make_config(preset, options, settings), Console(highlight=False))
+
+
+@app.command()
+def schema(
+    output: Annotated[Path, typer.Option(help="File to write; it must not be there yet.")],
+    dataset: Annotated[str, typer.Option(help="TFDS name.")],
+    split: Annotated[str, typer.Option(help="TFDS split expression to infer from: training data.")] = "train",
+    manual_dir: ManualDirOption = None,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Infer a schema from a dataset's training data, to be looked over and then passed by --schema."""
+    if output.exists():
+        raise UserError(f"{output} is there already, and a curated schema is not overwritten. Name another file.")
+    from pipeline.console import only_ours
+    from pipeline.schema import infer
+
+    with only_ours(Path("/dev/null")):
+        text = infer(dataset, split, manual_dir, data_dir)
+    try:
+        output.write_text(text)
+    except OSError as error:
+        raise UserError(f"Cannot write {output}: {error}.") from error
+    print(f"Wrote {output}. Look it over, then: mnist-pipeline run --dataset {dataset} --schema {output}")
+
+
+@app.command()
+def export_variants(
+    output: Annotated[Path, typer.Option(help="Directory to copy the files to; it must not be there yet.")],
+    pipeline_root: PipelineRootOption = DEFAULT_ROOT,
+) -> None:
+    """Copy the float32, float16, dynamic-range and int8 TFLite files of the last run, for comparison."""
+    from pipeline.variants import export
+
+    for line in export(pipeline_root.expanduser().absolute(), output):
+        print(line)
+
+
+def main() -> None:
+    """Runs the command line and turns errors into messages and exit codes."""
+    try:
+        app()
+    except (UserError, StepFailedError) as error:
+        # As it is: the text may hold brackets, which are no markup.
+        print(f"Error: {error}", file=sys.stderr)
+        sys.exit(_exit_code(error))
+
+
+def _exit_code(error: Exception) -> ExitCode:
+    if isinstance(error, AnomaliesError):
+        return ExitCode.ANOMALIES
+    return ExitCode.USER_ERROR if isinstance(error, UserError) else ExitCode.FAILED

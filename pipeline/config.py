@@ -1,0 +1,103 @@
+"""The typed configuration of a run, and its presets."""
+
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from components.keys import SPLITS
+from components.trainer.config import TrainingConfig
+
+DEFAULT_DATASET = "mnist"
+SAMPLE_DATASET = "mnist_sample"
+
+
+class Preset(StrEnum):
+    """Ready-made settings."""
+
+    FULL = "full"
+    FAST = "fast"
+    SAMPLE = "sample"
+
+
+class Thresholds(BaseModel):
+    """What a model must reach on the test split to be blessed; the SavedModel and the TFLite file alike."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    accuracy: float = Field(0.994, ge=0, le=1, description="Least accuracy over all.")
+    class_accuracy: float = Field(0.98, ge=0, le=1, description="Least accuracy on the images of any one class.")
+    accuracy_drop: float = Field(
+        0.002, ge=0, le=1, description="Most that accuracy may fall below the blessed model's."
+    )
+    class_accuracy_drop: float = Field(0.01, ge=0, le=1, description="The same for the images of any one class.")
+
+
+class RunConfig(BaseModel):
+    """All that a run depends on.
+
+    Paths are kept absolute. What decides the result is in `dataset`, `splits`, `training` and `thresholds`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dataset: str = Field(DEFAULT_DATASET, min_length=1, description="TFDS name of an image-classification dataset.")
+    splits: dict[str, str] = Field(
+        {"train": "train[:55000]", "eval": "train[55000:]", "test": "test"},
+        description="TFDS split expressions; test judges, and only judges.",
+    )
+    training: TrainingConfig = TrainingConfig()
+    run_fn: str = Field(
+        "components.trainer.run_fn.run_fn", description="The Trainer's entry, to train a model of your own."
+    )
+    thresholds: Thresholds = Thresholds()
+    bless_anyway: str | None = Field(None, min_length=1, description="Reason to push whatever the gates say.")
+    pipeline_root: Path = Field(
+        Path("pipeline_root"), description="Where a run keeps its artifacts, metadata, reports, logs."
+    )
+    serving_dir: Path = Field(Path("pipeline_root/serving_models"), description="Where versions are pushed to.")
+    manual_dir: Path | None = Field(None, description="Directory with the dataset's original files.")
+    data_dir: Path | None = Field(None, description="Where TFDS keeps prepared data; default: TFDS's own.")
+    schema_file: Path | None = Field(None, description="Curated schema; default: the one kept for the dataset.")
+
+    @field_validator("splits")
+    @classmethod
+    def _three_splits(cls, splits: dict[str, str]) -> dict[str, str]:
+        if set(splits) != set(SPLITS):
+            raise ValueError(f"expected the splits {', '.join(SPLITS)}, got {', '.join(splits) or 'none'}")
+        return splits
+
+    @field_validator("pipeline_root", "serving_dir", "manual_dir", "data_dir", "schema_file")
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        return path and path.expanduser().absolute()
+
+    def recorded(self) -> str:
+        """Returns as JSON what decides the result, and not where things lie: what lineage and manifest record."""
+        return self.model_dump_json(include={"dataset", "splits", "training", "run_fn", "thresholds"})
+
+
+# What each preset changes of the defaults, which are those of `full`.
+_PRESETS: dict[Preset, dict] = {
+    Preset.FULL: {},
+    Preset.FAST: {
+        "training": {"epochs": 3, "patience": 3},
+        "thresholds": {"accuracy": 0.985, "class_accuracy": 0.96},
+    },
+    Preset.SAMPLE: {
+        "dataset": SAMPLE_DATASET,
+        "splits": {"train": "train[:90%]", "eval": "train[90%:]", "test": "test"},
+        "training": {"epochs": 20, "batch_size": 64},
+        "thresholds": {
+            "accuracy": 0.965,
+            "class_accuracy": 0.88,
+            "accuracy_drop": 0.01,
+            "class_accuracy_drop": 0.05,
+        },
+    },
+}
+
+
+def preset_values(preset: Preset) -> dict:
+    """Returns the values (as `RunConfig` takes them) that a preset sets; what it does not name stays at its default."""
+    return _PRESETS[preset]

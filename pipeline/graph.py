@@ -1,0 +1,196 @@
+"""The graph: from a dataset to a pushed release, top to bottom."""
+
+from pathlib import Path
+from typing import Any
+
+from tfx import types
+from tfx.components import Pusher, StatisticsGen, Trainer, Transform
+from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
+from tfx.dsl.components.base import executor_spec
+from tfx.dsl.components.common.resolver import Resolver
+from tfx.orchestration import metadata, pipeline
+from tfx.proto import pusher_pb2, transform_pb2
+from tfx.types import standard_artifacts
+
+from components import fingerprint
+from components.evaluator.component import Evaluator
+from components.example_validator.component import ExampleValidator
+from components.keys import TEST, TRAIN
+from components.pusher.executor import Executor as PusherExecutor
+from components.quality_gate.component import QualityGate
+from components.resolvers import LatestOtherBlessedModelStrategy, LatestOtherStrategy
+from components.tfds_example_gen.component import TFDSExampleGen
+from components.tfds_example_gen.datasets import Dataset
+from components.tflite_exporter.component import TFLiteExporter
+from pipeline import evaluation
+from pipeline.config import RunConfig
+
+# Beam's default runner may want to download one of its own.
+BEAM_ARGS = ["--runner=DirectRunner", "--direct_running_mode=in_memory"]
+
+
+def create_pipeline(config: RunConfig, dataset: Dataset, schema_file: Path) -> pipeline.Pipeline:
+    """Composes the pipeline; nothing is read or written.
+
+    Args:
+      config: what to train and what to ask of it.
+      dataset: description of `config.dataset`.
+      schema_file: the curated schema of that dataset.
+    """
+    described = dataset.to_json()
+    classes = len(dataset.class_names)
+
+    # What is there to learn from?
+    example_gen = _with_code(TFDSExampleGen(dataset=described, data_dir=config.data_dir), "tfds_example_gen")
+    examples = example_gen.outputs["examples"]
+
+    # Does it look like the data that we know?
+    schema_gen = ImportSchemaGen(schema_file=str(schema_file))
+    schema_gen.exec_properties["content"] = fingerprint.of_files([schema_file])
+    schema = schema_gen.outputs["schema"]
+    statistics_gen = StatisticsGen(examples=examples, schema=schema)
+    statistics = statistics_gen.outputs["statistics"]
+    previous_statistics = Resolver(
+        strategy_class=LatestOtherStrategy,
+        previous=types.Channel(type=standard_artifacts.ExampleStatistics),
+        current=statistics,
+    ).with_id("PreviousStatistics")
+    example_validator = _with_code(
+        ExampleValidator(
+            examples=examples,
+            statistics=statistics,
+            previous_statistics=previous_statistics.outputs["previous"],
+            schema=schema,
+        ),
+        "example_validator",
+    )
+
+    # How does an image become what the network sees? Only the test split is written out: TFMA wants it for TFLite.
+    transform = _with_code(
+        Transform(
+            examples=examples,
+            schema=schema,
+            preprocessing_fn="components.transform.preprocessing.preprocessing_fn",
+            custom_config={"image_shape": dataset.image_shape},
+            splits_config=transform_pb2.SplitsConfig(analyze=[TRAIN], transform=[TEST]),
+            disable_statistics=True,
+        ),
+        "transform",
+    )
+    transform.add_upstream_node(example_validator)
+    transform_graph = transform.outputs["transform_graph"]
+
+    # What can be learned?
+    trainer = _with_code(
+        Trainer(
+            examples=examples,
+            transform_graph=transform_graph,
+            schema=schema,
+            run_fn=config.run_fn,
+            custom_config={"dataset": described, "training": config.training.model_dump()},
+        ),
+        "trainer",
+    )
+
+    # What would ship?
+    exporter = _with_code(
+        TFLiteExporter(
+            examples=examples,
+            transform_graph=transform_graph,
+            trained_model=trainer.outputs["model"],
+            dataset=described,
+            seed=config.training.seed,
+        ),
+        "tflite_exporter",
+    )
+    release = exporter.outputs["model"]
+
+    # How good is it, on images that nothing was chosen by, and against what is served now?
+    blessed = Resolver(
+        strategy_class=LatestOtherBlessedModelStrategy,
+        model=types.Channel(type=standard_artifacts.Model),
+        model_blessing=types.Channel(type=standard_artifacts.ModelBlessing),
+        current=release,
+    ).with_id("LatestBlessedModel")
+    baseline = blessed.outputs["model"]
+    saved_model_evaluator = _with_code(
+        Evaluator(
+            examples=examples,
+            schema=schema,
+            model=release,
+            baseline_model=baseline,
+            eval_config=evaluation.saved_model_eval_config(classes, config.thresholds),
+            example_splits=[TEST],
+        ).with_id("SavedModelEvaluator"),
+        "evaluator",
+    )
+    tflite_evaluator = _with_code(
+        Evaluator(
+            examples=transform.outputs["transformed_examples"],
+            model=release,
+            baseline_model=baseline,
+            eval_config=evaluation.tflite_eval_config(classes, config.thresholds),
+            example_splits=[TEST],
+        ).with_id("TFLiteEvaluator"),
+        "evaluator",
+    )
+
+    # May it ship?
+    quality_gate = _with_code(
+        QualityGate(
+            model=release,
+            saved_model_evaluation=saved_model_evaluator.outputs["evaluation"],
+            tflite_evaluation=tflite_evaluator.outputs["evaluation"],
+            config=config.recorded(),
+            dataset=described,
+            bless_anyway=config.bless_anyway,
+        ),
+        "quality_gate",
+    )
+
+    # Then it does.
+    pusher = _with_code(
+        Pusher(
+            model=release,
+            model_blessing=quality_gate.outputs["blessing"],
+            push_destination=pusher_pb2.PushDestination(
+                filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=str(config.serving_dir / dataset.name))
+            ),
+            custom_executor_spec=executor_spec.ExecutorClassSpec(PusherExecutor),
+        ),
+        "pusher",
+    )
+
+    return pipeline.Pipeline(
+        pipeline_name=dataset.name,
+        pipeline_root=str(config.pipeline_root / dataset.name),
+        components=[
+            example_gen,
+            schema_gen,
+            statistics_gen,
+            previous_statistics,
+            example_validator,
+            transform,
+            trainer,
+            exporter,
+            blessed,
+            saved_model_evaluator,
+            tflite_evaluator,
+            quality_gate,
+            pusher,
+        ],
+        enable_cache=True,
+        metadata_connection_config=metadata.sqlite_metadata_connection_config(str(metadata_file(config.pipeline_root))),
+        beam_pipeline_args=[*BEAM_ARGS],
+    )
+
+
+def metadata_file(pipeline_root: Path) -> Path:
+    """Returns where ML Metadata of a pipeline root lies."""
+    return pipeline_root / "metadata.sqlite"
+
+
+def _with_code(component: Any, folder: str) -> Any:
+    """Makes the code of `components/<folder>` part of a component's cache key, which TFX leaves out."""
+    component.exec_properties["code"] = fingerprint.of_code(folder)
+    return component

@@ -1,0 +1,184 @@
+"""Running the pipeline: dataset, graph, LocalDagRunner, summary."""
+
+import logging
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from components.errors import DataUnavailableError, StepFailedError, UserError
+from pipeline import workspace
+from pipeline.config import DEFAULT_DATASET, SAMPLE_DATASET, RunConfig
+from pipeline.console import STEPS, StepLines
+
+# TFX is imported when a run starts and not before: the command line answers at once.
+if TYPE_CHECKING:
+    import tensorflow_datasets as tfds
+    from tfx.proto.orchestration.pipeline_pb2 import Pipeline
+
+    from components.tfds_example_gen.datasets import Dataset
+    from pipeline.summary import Summary
+
+_SCHEMAS = Path(__file__).parent / "schemas"
+_DISK_FULL = "No space left on device"
+
+
+def schema_file(config: RunConfig) -> Path:
+    """Returns the curated schema of the configured dataset.
+
+    Raises:
+      UserError: there is none.
+    """
+    # The sample is of the same kind as what it is a sample of.
+    dataset = DEFAULT_DATASET if config.dataset == SAMPLE_DATASET else config.dataset
+    path = config.schema_file or _SCHEMAS / f"{dataset.partition(':')[0].replace('/', '_')}.pbtxt"
+    if not path.is_file():
+        raise UserError(
+            f"No curated schema for {config.dataset!r}: expected the file {path}. Infer one by `mnist-pipeline schema "
+            f"--dataset {config.dataset} --output my_schema.pbtxt`, look it over, and pass it by --schema."
+        )
+    return path
+
+
+def log_to(log: Path) -> None:
+    """Sends the records of all loggers to a file, and to no other place."""
+    from absl import logging as absl_logging
+
+    absl_logging.set_verbosity(absl_logging.INFO)
+    handler = logging.FileHandler(log)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.root.handlers = [handler]
+    logging.root.setLevel(logging.INFO)
+
+
+def load_dataset(config: RunConfig) -> "tuple[tfds.core.DatasetBuilder, Dataset, dict[str, int]]":
+    """Returns the prepared builder of the configured dataset, its description, and the number of examples a split.
+
+    Raises:
+      UserError: see `components.tfds_example_gen.datasets`.
+    """
+    from components.tfds_example_gen import datasets
+
+    builder = datasets.load_builder(config.dataset, config.data_dir)
+    datasets.prepare(builder, config.manual_dir)
+    counts = datasets.count_splits(builder, config.splits)
+    return builder, datasets.describe(builder, config.splits), counts
+
+
+def compile_run(config: RunConfig, dataset: "Dataset", run_id: str) -> "Pipeline":
+    """Returns TFX's intermediate representation of the pipeline, for the run of this id."""
+    from tfx.dsl.compiler import compiler, constants
+    from tfx.orchestration.portable import runtime_parameter_utils
+
+    from pipeline.graph import create_pipeline
+
+    representation = compiler.Compiler().compile(create_pipeline(config, dataset, schema_file(config)))
+    # LocalDagRunner would name the run itself, and not tell.
+    runtime_parameter_utils.substitute_runtime_parameter(
+        representation, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id}
+    )
+    return representation
+
+
+def run(config: RunConfig, console: Console, log: Path, run_id: str, fallback: RunConfig | None = None) -> "Summary":
+    """Runs the pipeline once, from the dataset to the push.
+
+    Args:
+      config: of the run; its pipeline root is held by the caller (`workspace.occupied`).
+      console: shows the steps.
+      log: file that the full log goes to.
+      run_id: names the run in ML Metadata and in the reports.
+      fallback: what to run, with a notice, if the dataset cannot be had; None if that is an error.
+
+    Returns:
+      The summary, which is also in `<pipeline root>/reports/<run id>/summary.json`.
+
+    Raises:
+      UserError: something that the user can mend; AnomaliesError if it is the data.
+      StepFailedError: anything else went wrong in a step.
+    """
+    started = time.monotonic()
+    schema_file(config)
+    workspace.check_writable(config.serving_dir)
+    with console.status("Loading TensorFlow and TFX"):
+        from tfx.orchestration.local.local_dag_runner import LocalDagRunner
+
+        from components import provenance
+        from pipeline import lineage, summary
+        from pipeline.observer import Observer, Timing
+
+    log_to(log)
+    with console.status(f"Preparing dataset {config.dataset} (once)"):
+        try:
+            _, dataset, counts = load_dataset(config)
+        except DataUnavailableError as error:
+            if fallback is None:
+                raise
+            console.print(
+                f"[yellow]Notice:[/yellow] {error}\nGoing on with the embedded sample, {SAMPLE_DATASET}: 5,000 real "
+                "MNIST digits. Its figures are not those of MNIST."
+            )
+            config = fallback
+            _, dataset, counts = load_dataset(config)
+    representation = compile_run(config, dataset, run_id)
+
+    lines = StepLines(console)
+    store = lineage.open_store(config.pipeline_root)
+    lineage.forget_missing_pushes(store)
+
+    def finish(node: str, timing: Timing) -> None:
+        lines.finish(node, timing, lineage.steps(store, dataset.name, run_id)[node].cached)
+
+    console.print(f"Dataset {dataset.name} {dataset.version}: " + ", ".join(f"{n:,} {s}" for s, n in counts.items()))
+    with Observer(lines.start, lines.report, finish) as observer, lines.live():
+        try:
+            LocalDagRunner().run_with_ir(representation)
+        except Exception as error:
+            logging.exception("Step %s failed", observer.current)
+            raise _explained(error, observer.current, log) from error
+        finally:
+            lineage.record(
+                store,
+                run_id,
+                {
+                    "config": config.model_dump(mode="json"),
+                    "data_fingerprint": dataset.fingerprint,
+                    "packages": provenance.package_versions(),
+                    "git_revision": provenance.git_revision(),
+                },
+            )
+    report = workspace.report_dir(config.pipeline_root, run_id) / summary.FILE
+    result = summary.summarize(
+        run_id=run_id,
+        dataset=dataset,
+        split_counts=counts,
+        steps=lineage.steps(store, dataset.name, run_id),
+        timings={node: timing for node, timing in observer.timings.items() if node in STEPS},
+        wall_seconds=time.monotonic() - started,
+        report=report,
+    )
+    summary.write(result, report)
+    workspace.point_latest(config.pipeline_root, run_id)
+    return result
+
+
+def _explained(error: Exception, step: str | None, log: Path) -> Exception:
+    """Returns the error to show for one that a step raised."""
+    chain: BaseException | None = error
+    text = ""
+    while chain is not None:
+        if isinstance(chain, UserError):
+            return chain
+        text += f" {chain}"
+        chain = chain.__cause__
+    if _DISK_FULL in text:
+        return UserError(
+            f"The disk is full: step {step} could not write its result. Free some room and run again; the steps before "
+            "are kept."
+        )
+    first_line = str(error).strip().partition("\n")[0][:300]
+    return StepFailedError(
+        f"Step {step} failed: {type(error).__name__}: {first_line}\nThe full log is {log}. Run again to go on from "
+        "this step; those before are kept."
+    )

@@ -1,0 +1,33 @@
+"""Package metadata; also what Beam ships to remote workers (`--setup_file`).
+
+A base install brings `serving` alone; the extra `[pipeline]` adds what trains, judges and pushes. The requirements have
+their home in `requirements/*.in`.
+"""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+_ROOT = Path(__file__).parent
+
+
+def _requirements(name: str) -> list[str]:
+    lines = (
+        line.partition("#")[0].strip() for line in (_ROOT / "requirements" / f"{name}.in").read_text().splitlines()
+    )
+    return [line for line in lines if line and not line.startswith("-")]
+
+
+setup(
+    name="mnist-pipeline",
+    version="0.1.0",
+    description="From a TensorFlow dataset to a blessed, pushed SavedModel and full-integer TFLite file.",
+    long_description=(_ROOT / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    python_requires=">=3.11,<3.12",
+    packages=find_packages(include=["pipeline*", "components*", "serving*"]),
+    package_data={"pipeline": ["schemas/*.pbtxt"]},
+    install_requires=_requirements("serving"),
+    extras_require={"pipeline": _requirements("pipeline")},
+    entry_points={"console_scripts": ["mnist-pipeline = pipeline.cli:main"]},
+)
