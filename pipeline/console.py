@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
@@ -12,7 +13,9 @@ from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElaps
 from rich.table import Table
 
 from pipeline.observer import Timing
-from pipeline.summary import Summary
+
+if TYPE_CHECKING:  # the summary's own imports are heavy, and the console shows before they come
+    from pipeline.summary import Summary
 
 # What each step is doing, in a few words.
 STEPS = {
@@ -100,7 +103,7 @@ class StepLines:
         self._console.print(f"  {node:<20} {took:>8}  {escape(self._text or STEPS[node])}")
 
 
-def show_summary(console: Console, summary: Summary, log: Path) -> None:
+def show_summary(console: Console, summary: "Summary", log: Path) -> None:
     """Prints the final table."""
     table = Table(title=f"Run {summary.run_id} on {summary.dataset}", title_justify="left", show_header=False)
     table.add_column(style="bold")
@@ -124,7 +127,7 @@ def show_summary(console: Console, summary: Summary, log: Path) -> None:
     console.print(table)
 
 
-def gate_lines(summary: Summary) -> list[tuple[str, str]]:
+def gate_lines(summary: "Summary") -> list[tuple[str, str]]:
     """Returns a (gate, outcome) line for each gate and metric: the failed slices, or else the one nearest its bound."""
     lines = []
     groups: dict[tuple[str, str, bool], list] = {}
@@ -139,7 +142,7 @@ def gate_lines(summary: Summary) -> list[tuple[str, str]]:
     return lines
 
 
-def pushed(summary: Summary) -> str:
+def pushed(summary: "Summary") -> str:
     """Returns in a few words what became of the push."""
     if not summary.pushed_to:
         return "nothing: the model was refused, what is served stays as it is"

@@ -48,6 +48,7 @@ class Executor(base_executor.BaseExecutor):
         anomalies_artifact = artifact_utils.get_single_instance(output_dict[specs.ANOMALIES_KEY])
         anomalies_artifact.split_names = artifact_utils.encode_split_names(list(statistics))
 
+        images_decoded = 0
         found: dict[str, anomalies_pb2.Anomalies] = {}
         for split, split_statistics in statistics.items():
             progress.report(split)
@@ -59,6 +60,7 @@ class Executor(base_executor.BaseExecutor):
                 serving_statistics=None if split == TRAIN else statistics.get(TRAIN),
             )
             check = images.check_images(split_files([examples], split), shape)
+            images_decoded += check.images
             if check.bad:
                 anomalies.anomaly_info["images"].CopyFrom(images.anomaly(check))
             folder = artifact_utils.get_split_uri([anomalies_artifact], split)
@@ -70,6 +72,7 @@ class Executor(base_executor.BaseExecutor):
                 + "\n  ".join(lines)
                 + "\nMend the data, or (if the data is right) the schema; nothing was trained or pushed."
             )
+        progress.report(f"no anomalies, {images_decoded:,} images decode")
 
 
 def describe(anomalies: dict[str, anomalies_pb2.Anomalies]) -> list[str]:

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 
+from components import records
 from components.keys import IMAGE
 
 
@@ -31,9 +32,8 @@ def check_images(files: list[str], shape: tuple[int, int, int]) -> ImageCheck:
       files: paths, in order.
       shape: height, width, channels that each decoded image must have.
     """
-    records = tf.data.TFRecordDataset(files, compression_type="GZIP")
-    count = int(records.reduce(np.int64(0), lambda total, _: total + 1))
-    sizes = records.enumerate().map(lambda index, record: (index, _decoded_shape(record)), tf.data.AUTOTUNE)
+    count = int(records.read(files).reduce(np.int64(0), lambda total, _: total + 1))
+    sizes = records.read(files).enumerate().map(lambda index, record: (index, _decoded_shape(record)), tf.data.AUTOTUNE)
     fitting = np.zeros(count, dtype=bool)
     first_shapes: dict[int, tuple[int, ...]] = {}
     # An image that cannot be decoded fails its element of the pipeline; what is missing then is what is bad.

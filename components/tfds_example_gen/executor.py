@@ -15,7 +15,7 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 
-from components import progress
+from components import progress, records
 from components.tfds_example_gen import datasets
 
 _EXAMPLES_PER_SHARD = 10_000
@@ -92,7 +92,7 @@ def write_shard(shard: Shard) -> None:
     """Writes one shard."""
     with tf.io.TFRecordWriter(shard.path, options="GZIP") as writer:
         for source in shard.sources:
-            records = tf.data.TFRecordDataset(source.filename).skip(source.skip)
-            for record in records.take(source.examples_in_shard if source.take == -1 else source.take):
-                writer.write(record.numpy())
+            stored = records.read([source.filename], compression="").skip(source.skip)
+            for record in stored.take(source.take).as_numpy_iterator():
+                writer.write(record)
     progress.report(f"{shard.end:,} of {shard.total:,} examples")

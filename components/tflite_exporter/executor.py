@@ -81,6 +81,7 @@ class Executor(base_executor.BaseExecutor):
             progress.report(f"{variant}, for comparison")
             variants[variant] = conversion.to_variant(model, variant)
         write_variants(variants, calibration, seed, variants_dir)
+        progress.report(f"{len(content):,} bytes, integer operators only")
 
 
 def saved_model_probabilities(path: Path, sample: sampling.Sample) -> np.ndarray:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from components import images
+from components import images, records
 from components.keys import IMAGE, LABEL
 
 
@@ -54,17 +54,17 @@ def draw(files: list[str], image_shape: tuple[int, int, int], per_class: int, se
     """
     labels = np.concatenate(list(_labels(files)))
     indices = stratified_indices(labels, per_class, seed)
-    records = _records(files, set(indices.tolist()))
-    encoded = tf.io.parse_example(records, {IMAGE: tf.io.FixedLenFeature([], tf.string)})[IMAGE]
-    return Sample(indices, records, images.decode(encoded, image_shape).numpy(), labels[indices])
+    drawn = _records(files, set(indices.tolist()))
+    encoded = tf.io.parse_example(drawn, {IMAGE: tf.io.FixedLenFeature([], tf.string)})[IMAGE]
+    return Sample(indices, drawn, images.decode(encoded, image_shape).numpy(), labels[indices])
 
 
 def _labels(files: list[str]) -> Iterator[np.ndarray]:
     spec = {LABEL: tf.io.FixedLenFeature([], tf.int64)}
-    for batch in tf.data.TFRecordDataset(files, compression_type="GZIP").batch(1024):
+    for batch in records.read(files).batch(1024):
         yield tf.io.parse_example(batch, spec)[LABEL].numpy()
 
 
 def _records(files: list[str], wanted: set[int]) -> list[bytes]:
-    records = tf.data.TFRecordDataset(files, compression_type="GZIP").as_numpy_iterator()
-    return [record for index, record in enumerate(records) if index in wanted]
+    numbered = enumerate(records.read(files).as_numpy_iterator())
+    return [record for index, record in numbered if index in wanted]

@@ -5,6 +5,7 @@ from math import pi
 import tensorflow as tf
 import tensorflow_transform as tft
 
+from components import records
 from components.keys import LABEL, NORMALIZED
 
 _TRANSFORM_BATCH = 1024
@@ -30,13 +31,12 @@ def load(file_patterns: list[str], transform_output: tft.TFTransformOutput) -> t
     transform = transform_output.transform_features_layer()
     spec = transform_output.raw_feature_spec()
 
-    def apply(records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        features = transform(tf.io.parse_example(records, spec))
+    def apply(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        features = transform(tf.io.parse_example(serialized, spec))
         return features[NORMALIZED], features[LABEL]
 
     files = sorted(name for pattern in file_patterns for name in tf.io.gfile.glob(pattern))
-    records = tf.data.TFRecordDataset(files, compression_type="GZIP")
-    return records.batch(_TRANSFORM_BATCH).map(apply, tf.data.AUTOTUNE).unbatch().cache()
+    return records.read(files).batch(_TRANSFORM_BATCH).map(apply, tf.data.AUTOTUNE).unbatch().cache()
 
 
 def for_training(

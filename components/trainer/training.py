@@ -44,14 +44,15 @@ def fit(
 
     Args:
       model: from images to logits; compiled here.
-      train: batches of (image, label), of known or countable number.
+      train: batches of (image, label), as many in each epoch.
       validation: the same of the eval split, which early stopping watches.
       config: hyperparameters.
       working_dir: state after each epoch. A training that finds such state goes on from it; it is removed at the end.
       log_dir: where TensorBoard's logs go.
     """
     working_dir.mkdir(parents=True, exist_ok=True)
-    steps = int(train.reduce(0, lambda count, _: count + 1)) if train.cardinality() < 0 else int(train.cardinality())
+    steps = int(train.reduce(0, lambda count, _: count + 1))
+    train = train.apply(tf.data.experimental.assert_cardinality(steps))
     model.compile(
         optimizer=keras.optimizers.Adam(
             keras.optimizers.schedules.CosineDecay(
@@ -90,6 +91,9 @@ def fit(
     epochs = _read_epochs(log)
     shutil.rmtree(working_dir)
     best_epoch = min(epochs, key=lambda epoch: epoch[_MONITOR])
+    progress.report(
+        f"{len(epochs)} epochs, the best number {best_epoch['epoch']}: validation accuracy {best_epoch['val_accuracy']:.2%}"
+    )
     return History(epochs, int(best_epoch["epoch"]), stopped_early=len(epochs) < config.epochs)
 
 
