@@ -8,7 +8,10 @@ import ast
 import hashlib
 from collections.abc import Iterable
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
+
+from components.errors import UserError
 
 _ROOT = Path(__file__).parent.parent
 _PACKAGES = ("components", "serving")
@@ -29,7 +32,7 @@ def of_files(paths: Iterable[Path]) -> str:
     return digest(path.read_bytes() for path in paths)
 
 
-def of_code(component: str) -> str:
+def of_code(component: str, function: str | None = None) -> str:
     """Returns the digest of what decides what a component's code does.
 
     That is the Python files of its folder, all modules of this repository that they import, directly or not, and the
@@ -37,9 +40,29 @@ def of_code(component: str) -> str:
 
     Args:
       component: name of a folder of `components`.
+      function: dotted name of a function that the component is told to call; its module counts too.
+
+    Raises:
+      UserError: there is no such module.
     """
-    files = sorted(_with_imports(set((_ROOT / "components" / component).rglob("*.py"))))
+    roots = set((_ROOT / "components" / component).rglob("*.py"))
+    if function:
+        roots.add(_module_file(function))
+    files = sorted(_with_imports(roots))
     return digest([of_files(files).encode(), *(f"{name}=={version(name)}".encode() for name in _LIBRARIES)])
+
+
+def _module_file(function: str) -> Path:
+    module = function.rpartition(".")[0]
+    try:
+        spec = find_spec(module) if module else None
+    except ModuleNotFoundError:
+        spec = None
+    if spec is None or spec.origin is None:
+        raise UserError(
+            f"Cannot find the function {function!r}: expected package.module.function, on the Python path."
+        )
+    return Path(spec.origin)
 
 
 def _with_imports(files: set[Path]) -> set[Path]:

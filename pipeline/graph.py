@@ -90,6 +90,7 @@ def create_pipeline(config: RunConfig, dataset: Dataset, schema_file: Path) -> p
             custom_config={"dataset": described, "training": config.training.model_dump()},
         ),
         "trainer",
+        config.run_fn,
     )
 
     # What would ship?
@@ -190,7 +191,7 @@ def metadata_file(pipeline_root: Path) -> Path:
     return pipeline_root / "metadata.sqlite"
 
 
-def _with_code(component: Any, folder: str) -> Any:
-    """Makes the code of `components/<folder>` part of a component's cache key, which TFX leaves out."""
-    component.exec_properties["code"] = fingerprint.of_code(folder)
+def _with_code(component: Any, folder: str, function: str | None = None) -> Any:
+    """Makes the code of `components/<folder>`, and of a function, part of the cache key; TFX leaves both out."""
+    component.exec_properties["code"] = fingerprint.of_code(folder, function)
     return component

@@ -91,8 +91,9 @@ def fit(
     epochs = _read_epochs(log)
     shutil.rmtree(working_dir)
     best_epoch = min(epochs, key=lambda epoch: epoch[_MONITOR])
+    accuracy = best_epoch["val_accuracy"]
     progress.report(
-        f"{len(epochs)} epochs, the best number {best_epoch['epoch']}: validation accuracy {best_epoch['val_accuracy']:.2%}"
+        f"{len(epochs)} epochs; validation accuracy {accuracy:.2%} in the best, number {best_epoch['epoch']}"
     )
     return History(epochs, int(best_epoch["epoch"]), stopped_early=len(epochs) < config.epochs)
 
