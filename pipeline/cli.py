@@ -1,6 +1,7 @@
 """The command line, `mnist-pipeline`."""
 
 import json
+import os
 import sys
 from datetime import datetime
 from enum import IntEnum
@@ -9,11 +10,11 @@ from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
-from rich.console import Console
 
 from components.errors import AnomaliesError, StepFailedError, UserError
-from pipeline import workspace
+from pipeline import runner, workspace
 from pipeline.config import Preset, RunConfig, preset_values
+from pipeline.console import only_ours, show_summary
 
 
 class ExitCode(IntEnum):
@@ -86,9 +87,6 @@ def run(
     if dataset is None and preset is not Preset.SAMPLE and not _sets(settings, "dataset"):
         fallback = make_config(Preset.SAMPLE, options, settings)
 
-    from pipeline import runner
-    from pipeline.console import only_ours, show_summary
-
     run_id = datetime.now().strftime("%Y%m%d-%H%M%S-%f")
     with workspace.occupied(config.pipeline_root):
         log = workspace.log_file(config.pipeline_root, run_id)
@@ -152,8 +150,6 @@ def status(
     settings: SetOption = None,
 ) -> None:
     """Show the last runs, what is served, and which steps a run with the same options would do anew."""
-    from pipeline import status as view
-
     options = {
         "dataset": dataset,
         "data_dir": data_dir,
@@ -161,7 +157,11 @@ def status(
         "serving_dir": serving_dir,
         "schema_file": schema,
     }
-    view.show(make_config(preset, options, settings), Console(highlight=False))
+    config = make_config(preset, options, settings)
+    with only_ours(Path(os.devnull)) as console:
+        from pipeline import status as view
+
+        view.show(config, console)
 
 
 @app.command()
@@ -175,10 +175,9 @@ def schema(
     """Infer a schema from a dataset's training data, to be looked over and then passed by --schema."""
     if output.exists():
         raise UserError(f"{output} is there already, and a curated schema is not overwritten. Name another file.")
-    from pipeline.console import only_ours
-    from pipeline.schema import infer
+    with only_ours(Path(os.devnull)):
+        from pipeline.schema import infer
 
-    with only_ours(Path("/dev/null")):
         text = infer(dataset, split, manual_dir, data_dir)
     try:
         output.write_text(text)
@@ -193,10 +192,11 @@ def export_variants(
     pipeline_root: PipelineRootOption = DEFAULT_ROOT,
 ) -> None:
     """Copy the float32, float16, dynamic-range and int8 TFLite files of the last run, for comparison."""
-    from pipeline.variants import export
+    with only_ours(Path(os.devnull)) as console:
+        from pipeline.variants import export
 
-    for line in export(pipeline_root.expanduser().absolute(), output):
-        print(line)
+        for line in export(pipeline_root.expanduser().absolute(), output):
+            console.print(line, soft_wrap=True)
 
 
 def main() -> None:

@@ -10,8 +10,9 @@ from rich.table import Table
 from components.errors import DataUnavailableError
 from pipeline import runner, summary
 from pipeline.config import RunConfig
-from pipeline.console import STEPS, only_ours
+from pipeline.console import STEPS
 from pipeline.graph import metadata_file
+from pipeline.plan import steps_to_run
 from serving import version_dir
 
 _LAST = 10
@@ -37,11 +38,10 @@ def show(config: RunConfig, console: Console) -> None:
     if not metadata_file(config.pipeline_root).exists():
         console.print("A run would do every step.")
         return
-    with only_ours(Path("/dev/null")):
-        try:
-            anew = would_run(config)
-        except DataUnavailableError:
-            anew = None
+    try:
+        anew = would_run(config)
+    except DataUnavailableError:
+        anew = None
     if anew is None:
         console.print(f"Dataset {config.dataset} cannot be had here, so what a run would do is not known.")
     else:
@@ -56,8 +56,6 @@ def would_run(config: RunConfig) -> list[str]:
     Raises:
       UserError: the dataset or its schema cannot be had.
     """
-    from pipeline.plan import steps_to_run
-
     _, dataset, _ = runner.load_dataset(config)
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / metadata_file(config.pipeline_root).name

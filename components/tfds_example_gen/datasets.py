@@ -7,6 +7,7 @@ from pathlib import Path
 
 import requests
 import tensorflow_datasets as tfds
+from tensorflow_datasets.core.download import download_manager
 
 from components import fingerprint
 from components.errors import DataUnavailableError, UserError
@@ -139,9 +140,9 @@ def prepare(builder: tfds.core.DatasetBuilder, manual_dir: Path | None) -> None:
     config = tfds.download.DownloadConfig(manual_dir=manual_dir)
     try:
         builder.download_and_prepare(download_config=config)
-    except tfds.core.download.NonMatchingChecksumError as error:
+    except download_manager.NonMatchingChecksumError as error:
         raise UserError(
-            f"A source file of {builder.name!r} is corrupt or cut off: {_one_line(error)} "
+            f"A source file of {builder.name!r} is corrupt or cut off: {_one_line(error).partition(' To debug')[0]}. "
             "Fetch the original file again and put it in the manual directory."
         ) from error
     except requests.exceptions.RequestException as error:
