@@ -59,9 +59,7 @@ def _module_file(function: str) -> Path:
     except ModuleNotFoundError:
         spec = None
     if spec is None or spec.origin is None:
-        raise UserError(
-            f"Cannot find the function {function!r}: expected package.module.function, on the Python path."
-        )
+        raise UserError(f"Cannot find the function {function!r}: expected package.module.function, on the Python path.")
     return Path(spec.origin)
 
 

@@ -5,6 +5,7 @@ import json
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.proto import config_pb2
 
+from components.evaluator import metrics
 from components.keys import (
     INK_QUARTILE,
     LABEL,
@@ -15,71 +16,73 @@ from components.keys import (
 )
 from pipeline.config import Thresholds
 
-_OVERALL = tfma.SlicingSpec()
-_BY_CLASS = tfma.SlicingSpec(feature_keys=[LABEL])
+_OVERALL = config_pb2.SlicingSpec()
+_BY_CLASS = config_pb2.SlicingSpec(feature_keys=[LABEL])
 _SLICES = [
     _OVERALL,
     _BY_CLASS,
-    tfma.SlicingSpec(feature_keys=[INK_QUARTILE]),
-    tfma.SlicingSpec(feature_keys=[STROKE_WIDTH]),
-    tfma.SlicingSpec(feature_keys=[LABEL, INK_QUARTILE]),
+    config_pb2.SlicingSpec(feature_keys=[INK_QUARTILE]),
+    config_pb2.SlicingSpec(feature_keys=[STROKE_WIDTH]),
+    config_pb2.SlicingSpec(feature_keys=[LABEL, INK_QUARTILE]),
 ]
 
 
-def saved_model_eval_config(classes: int, thresholds: Thresholds) -> tfma.EvalConfig:
+def saved_model_eval_config(classes: int, thresholds: Thresholds) -> config_pb2.EvalConfig:
     """Returns the evaluation of the SavedModel, by the signature that clients call, on raw examples."""
-    model = tfma.ModelSpec(
+    model = config_pb2.ModelSpec(
         signature_name=SERVE_EXAMPLES,
         label_key=LABEL,
         prediction_key=PROBABILITIES,
         preprocessing_function_names=[TRANSFORM_FEATURES],
     )
-    return tfma.EvalConfig(model_specs=[model], slicing_specs=_SLICES, metrics_specs=_metrics(classes, thresholds))
+    return _eval_config(model, classes, thresholds)
 
 
-def tflite_eval_config(classes: int, thresholds: Thresholds) -> tfma.EvalConfig:
+def tflite_eval_config(classes: int, thresholds: Thresholds) -> config_pb2.EvalConfig:
     """Returns the evaluation of the TFLite file, on transformed examples: TFMA takes the pixels from there."""
-    model = tfma.ModelSpec(model_type=tfma.TF_LITE, label_key=LABEL)
-    return tfma.EvalConfig(model_specs=[model], slicing_specs=_SLICES, metrics_specs=_metrics(classes, thresholds))
+    model = config_pb2.ModelSpec(model_type=tfma.TF_LITE, label_key=LABEL)
+    return _eval_config(model, classes, thresholds)
 
 
-def _metrics(classes: int, thresholds: Thresholds) -> list[tfma.MetricsSpec]:
-    all_classes = tfma.MetricsSpec(
-        metrics=[
-            tfma.MetricConfig(class_name="ExampleCount"),
-            tfma.MetricConfig(
-                class_name="SparseCategoricalAccuracy",
-                config=json.dumps({"name": "accuracy"}),
-                # Not `threshold=`: TFMA applies that to every slice, not only to all examples together.
-                per_slice_thresholds=[
-                    _threshold(_OVERALL, thresholds.accuracy, thresholds.accuracy_drop),
-                    _threshold(_BY_CLASS, thresholds.class_accuracy, thresholds.class_accuracy_drop),
-                ],
-            ),
-            tfma.MetricConfig(
-                class_name="SparseTopKCategoricalAccuracy", config=json.dumps({"name": "top_2_accuracy", "k": 2})
-            ),
-            tfma.MetricConfig(class_name="SparseCategoricalCrossentropy", config=json.dumps({"name": "cross_entropy"})),
-            tfma.MetricConfig(class_name="MultiClassConfusionMatrixPlot"),
+def _eval_config(model: config_pb2.ModelSpec, classes: int, thresholds: Thresholds) -> config_pb2.EvalConfig:
+    specs = _metrics_specs(classes, thresholds)
+    return config_pb2.EvalConfig(model_specs=[model], slicing_specs=_SLICES, metrics_specs=specs)
+
+
+def _metrics_specs(classes: int, thresholds: Thresholds) -> list[config_pb2.MetricsSpec]:
+    def metric(class_name: str, name: str, **config: int) -> config_pb2.MetricConfig:
+        return config_pb2.MetricConfig(class_name=class_name, config=json.dumps({"name": name, **config}))
+
+    accuracy = metric("SparseCategoricalAccuracy", "accuracy")
+    # Not `threshold`: TFMA applies that to every slice, not only to all examples together.
+    accuracy.per_slice_thresholds.extend(
+        [
+            _threshold(_OVERALL, thresholds.accuracy, thresholds.accuracy_drop),
+            _threshold(_BY_CLASS, thresholds.class_accuracy, thresholds.class_accuracy_drop),
         ]
     )
-    each_class = tfma.MetricsSpec(
-        binarize=config_pb2.BinarizationOptions(class_ids={"values": range(classes)}),
-        metrics=[
-            tfma.MetricConfig(class_name="Precision"),
-            tfma.MetricConfig(class_name="Recall"),
-            tfma.MetricConfig(class_name="Calibration"),
-        ],
-    )
-    return [all_classes, each_class]
+    class_metrics = metric("ClassMetrics", "class_metrics", classes=classes)
+    class_metrics.module = metrics.__name__
+    return [
+        config_pb2.MetricsSpec(
+            metrics=[
+                metric("ExampleCount", "example_count"),
+                accuracy,
+                metric("SparseTopKCategoricalAccuracy", "top_2_accuracy", k=2),
+                metric("SparseCategoricalCrossentropy", "cross_entropy"),
+                class_metrics,
+                metric("MultiClassConfusionMatrixPlot", "confusion_matrix"),
+            ]
+        )
+    ]
 
 
-def _threshold(slices: tfma.SlicingSpec, least: float, drop: float) -> config_pb2.PerSliceMetricThreshold:
+def _threshold(slices: config_pb2.SlicingSpec, least: float, drop: float) -> config_pb2.PerSliceMetricThreshold:
     return config_pb2.PerSliceMetricThreshold(
         slicing_specs=[slices],
-        threshold=tfma.MetricThreshold(
-            value_threshold=tfma.GenericValueThreshold(lower_bound={"value": least}),
-            change_threshold=tfma.GenericChangeThreshold(
+        threshold=config_pb2.MetricThreshold(
+            value_threshold=config_pb2.GenericValueThreshold(lower_bound={"value": least}),
+            change_threshold=config_pb2.GenericChangeThreshold(
                 direction=tfma.MetricDirection.HIGHER_IS_BETTER, absolute={"value": -drop}
             ),
         ),

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import tensorflow_model_analysis as tfma
+from tensorflow_model_analysis.proto import config_pb2
 
 CANDIDATE = "candidate"
 
@@ -85,7 +86,7 @@ def _metrics(result: tfma.EvalResult) -> dict[str, dict[str, float]]:
 
 
 def _gates(
-    config: tfma.EvalConfig,
+    config: config_pb2.EvalConfig,
     metrics: dict[str, dict[str, float]],
     baseline: dict[str, dict[str, float]],
     file: str,
@@ -102,12 +103,12 @@ def _gates(
                     yield change_gate(file, name, part, value, baseline[part][name], threshold.change_threshold)
 
 
-def _matches(slicing: tfma.SlicingSpec, part: str) -> bool:
+def _matches(slicing: config_pb2.SlicingSpec, part: str) -> bool:
     features = [] if part == "overall" else [item.partition("=")[0] for item in part.split(", ")]
     return sorted(slicing.feature_keys) == sorted(features)
 
 
-def value_gate(file: str, metric: str, part: str, value: float, threshold: tfma.GenericValueThreshold) -> Gate:
+def value_gate(file: str, metric: str, part: str, value: float, threshold: config_pb2.GenericValueThreshold) -> Gate:
     """Compares a value with a lower or an upper bound (the bound itself passes)."""
     lower = threshold.HasField("lower_bound")
     bound = threshold.lower_bound.value if lower else threshold.upper_bound.value
@@ -118,7 +119,7 @@ def value_gate(file: str, metric: str, part: str, value: float, threshold: tfma.
 
 
 def change_gate(
-    file: str, metric: str, part: str, value: float, baseline: float, threshold: tfma.GenericChangeThreshold
+    file: str, metric: str, part: str, value: float, baseline: float, threshold: config_pb2.GenericChangeThreshold
 ) -> Gate:
     """Compares a value with the baseline's, allowing for the threshold's absolute change."""
     higher = threshold.direction == tfma.MetricDirection.HIGHER_IS_BETTER

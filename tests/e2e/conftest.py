@@ -41,7 +41,7 @@ class Workplace:
             capture_output=True,
             text=True,
             check=False,
-            timeout=900,
+            timeout=1500,
         )
 
     def run(self, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
