@@ -53,24 +53,22 @@ def _metrics_specs(classes: int, thresholds: Thresholds) -> list[config_pb2.Metr
     def metric(class_name: str, name: str, **config: int) -> config_pb2.MetricConfig:
         return config_pb2.MetricConfig(class_name=class_name, config=json.dumps({"name": name, **config}))
 
-    accuracy = metric("SparseCategoricalAccuracy", "accuracy")
+    class_metrics = metric("ClassMetrics", metrics.ACCURACY, classes=classes)
+    class_metrics.module = metrics.__name__
     # Not `threshold`: TFMA applies that to every slice, not only to all examples together.
-    accuracy.per_slice_thresholds.extend(
+    class_metrics.per_slice_thresholds.extend(
         [
             _threshold(_OVERALL, thresholds.accuracy, thresholds.accuracy_drop),
             _threshold(_BY_CLASS, thresholds.class_accuracy, thresholds.class_accuracy_drop),
         ]
     )
-    class_metrics = metric("ClassMetrics", "class_metrics", classes=classes)
-    class_metrics.module = metrics.__name__
     return [
         config_pb2.MetricsSpec(
             metrics=[
                 metric("ExampleCount", "example_count"),
-                accuracy,
+                class_metrics,
                 metric("SparseTopKCategoricalAccuracy", "top_2_accuracy", k=2),
                 metric("SparseCategoricalCrossentropy", "cross_entropy"),
-                class_metrics,
                 metric("MultiClassConfusionMatrixPlot", "confusion_matrix"),
             ]
         )
