@@ -114,6 +114,7 @@ def make_config(preset: Preset, options: dict[str, Any], settings: list[str] | N
     values = json.loads(json.dumps(preset_values(preset)))
     values |= {key: value for key, value in options.items() if value is not None}
     values.setdefault("serving_dir", Path(values["pipeline_root"]) / "serving_models")
+    values.setdefault("splits", dict(RunConfig.model_fields["splits"].default))  # so that one of them may be set
     for setting in settings or []:
         key, equals, text = setting.partition("=")
         if not equals:

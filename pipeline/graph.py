@@ -3,12 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+from ml_metadata.proto import metadata_store_pb2
 from tfx import types
 from tfx.components import Pusher, StatisticsGen, Trainer, Transform
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.dsl.components.base import executor_spec
 from tfx.dsl.components.common.resolver import Resolver
-from tfx.orchestration import metadata, pipeline
+from tfx.orchestration import pipeline
 from tfx.proto import pusher_pb2, transform_pb2
 from tfx.types import standard_artifacts
 
@@ -30,7 +31,7 @@ BEAM_ARGS = ["--runner=DirectRunner", "--direct_running_mode=in_memory"]
 
 
 def create_pipeline(config: RunConfig, dataset: Dataset, schema_file: Path) -> pipeline.Pipeline:
-    """Composes the pipeline; nothing is read or written.
+    """Composes the pipeline; nothing is written.
 
     Args:
       config: what to train and what to ask of it.
@@ -181,7 +182,7 @@ def create_pipeline(config: RunConfig, dataset: Dataset, schema_file: Path) -> p
             pusher,
         ],
         enable_cache=True,
-        metadata_connection_config=metadata.sqlite_metadata_connection_config(str(metadata_file(config.pipeline_root))),
+        metadata_connection_config=_metadata_connection(config.pipeline_root),
         beam_pipeline_args=[*BEAM_ARGS],
     )
 
@@ -189,6 +190,14 @@ def create_pipeline(config: RunConfig, dataset: Dataset, schema_file: Path) -> p
 def metadata_file(pipeline_root: Path) -> Path:
     """Returns where ML Metadata of a pipeline root lies."""
     return pipeline_root / "metadata.sqlite"
+
+
+def _metadata_connection(pipeline_root: Path) -> metadata_store_pb2.ConnectionConfig:
+    """Returns the connection to ML Metadata in a SQLite file; TFX's own function for it would make the directory."""
+    connection = metadata_store_pb2.ConnectionConfig()
+    connection.sqlite.filename_uri = str(metadata_file(pipeline_root))
+    connection.sqlite.connection_mode = metadata_store_pb2.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
+    return connection
 
 
 def _with_code(component: Any, folder: str, function: str | None = None) -> Any:

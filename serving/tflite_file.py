@@ -87,7 +87,7 @@ def _describe(model: schema.ModelT, size: int) -> TFLiteFile:
             else:
                 # Files written before operator 127 existed carry the code in the deprecated field alone.
                 operators[_OPERATOR_NAMES[max(code.builtinCode, code.deprecatedBuiltinCode)]] += 1
-            for index in operator.inputs[1:]:
+            for index in operator.inputs:
                 tensor = graph.tensors[index]
                 constant = index >= 0 and model.buffers[tensor.buffer].data is not None
                 if constant and _is_weight(tensor) and (graph_index, index) not in weights:

@@ -5,7 +5,6 @@ once a class, a metric and a slice. Keras's accuracy is a float32, which is not 
 """
 
 from collections.abc import Iterable
-from typing import Any
 
 import apache_beam as beam
 import numpy as np
@@ -41,7 +40,7 @@ class ClassMetrics(metric_types.Metric):
           classes: number of classes.
           name: of the accuracy, to which TFMA applies the thresholds of this metric's configuration.
         """
-        super().__init__(_computations, classes=classes, name=name)
+        super().__init__(metric_util.merge_per_key_computations(_computations), classes=classes, name=name)
 
 
 def _computations(
@@ -51,9 +50,7 @@ def _computations(
     model_name: str = "",
     output_name: str = "",
     example_weighted: bool = False,
-    **unused: Any,
 ) -> metric_types.MetricComputations:
-    del unused
     places = {"model_name": model_name, "output_name": output_name, "example_weighted": example_weighted}
     keys = [
         metric_types.MetricKey(name=metric, sub_key=metric_types.SubKey(class_id=index), **places)

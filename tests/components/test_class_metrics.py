@@ -1,45 +1,76 @@
-"""ClassMetrics against numbers worked out by hand."""
-
-import math
+"""Accuracy, precision, recall and calibration, worked by hand."""
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from components.evaluator import metrics
 
-# (label, probabilities): two of class 0 (one taken for 1), one of class 1, none of class 2.
-EXAMPLES = [(0, [0.9, 0.1, 0.0]), (0, [0.25, 0.75, 0.0]), (1, [0.0, 1.0, 0.0])]
+
+def counted(*seen: tuple[int, list[float]], classes: int = 3, weight: float = 1.0) -> metrics._Counts:
+    counts = metrics._Counts(classes)
+    for label, probabilities in seen:
+        metrics.count(counts, label, np.array(probabilities), weight)
+    return counts
 
 
-@pytest.fixture
-def counts() -> metrics._Counts:
-    result = metrics._Counts(3)
-    for label, probabilities in EXAMPLES:
-        metrics.count(result, label, np.array(probabilities), 1.0)
-    return result
+# label, probabilities; the predicted classes are 0, 0, 1, 1, 0
+SEEN = (
+    (0, [0.8, 0.1, 0.1]),
+    (0, [0.5, 0.3, 0.2]),
+    (0, [0.2, 0.7, 0.1]),
+    (1, [0.0, 1.0, 0.0]),
+    (1, [0.6, 0.4, 0.0]),
+)
 
 
-def test_values_are_those_worked_out_by_hand(counts: metrics._Counts) -> None:
-    values = np.array(metrics.values(counts))
-    np.testing.assert_allclose(values[:2], [1 / 1, 1 / 2])  # precision
-    np.testing.assert_allclose(values[3:5], [1 / 2, 1 / 1])  # recall
-    np.testing.assert_allclose(values[6:8], [1.15 / 2, 1.85 / 1])  # calibration
-    # Confidences 0.9 (right), 0.75 (wrong), 1.0 (right, in the same bin of 15 as none other).
-    np.testing.assert_allclose(values[9], (abs(0.9 - 1) + abs(0.75 - 0) + 0) / 3)
-    assert values[10] == 2 / 3
-    assert math.isnan(values[2])
-    assert math.isnan(values[5])
+def test_the_figures_are_those_of_the_definition() -> None:
+    *per_class, error, accuracy = metrics.values(counted(*SEEN))
+    precision, recall, calibration = np.reshape(per_class, (3, 3))
+    assert accuracy == 3 / 5
+    assert precision[:2] == pytest.approx([2 / 3, 1 / 2])
+    assert recall[:2] == pytest.approx([2 / 3, 1 / 2])
+    assert calibration[:2] == pytest.approx([(0.8 + 0.5 + 0.2 + 0.0 + 0.6) / 3, (0.1 + 0.3 + 0.7 + 1.0 + 0.4) / 2])
+    # All five confidences are in bins of their own: |0.8-1| + |0.5-1| + |0.7-0| + |1-1| + |0.6-0|.
+    assert error == pytest.approx((0.2 + 0.5 + 0.7 + 0.0 + 0.6) / 5)
 
 
-def test_merged_parts_give_the_same_as_the_whole(counts: metrics._Counts) -> None:
-    combiner = metrics._Combiner([], 3, None)
-    parts = [metrics._Counts(3) for _ in EXAMPLES]
-    for part, (label, probabilities) in zip(parts, EXAMPLES, strict=True):
-        metrics.count(part, label, np.array(probabilities), 1.0)
-    np.testing.assert_array_equal(metrics.values(combiner.merge_accumulators(parts)), metrics.values(counts))
+def test_a_class_without_examples_and_predictions_is_not_a_number() -> None:
+    *per_class, _, _ = metrics.values(counted(*SEEN))
+    precision, recall, calibration = np.reshape(per_class, (3, 3))
+    assert np.isnan([precision[2], recall[2]]).all()
+    assert not np.isfinite(calibration[2])
 
 
-def test_certainty_falls_into_the_last_bin() -> None:
+def test_a_sure_and_right_model_is_calibrated() -> None:
+    *_, error, accuracy = metrics.values(counted((0, [1, 0, 0]), (2, [0, 0, 1])))
+    assert (error, accuracy) == (0, 1)
+
+
+def test_confidence_that_is_right_as_often_as_it_says_is_calibrated() -> None:
+    seen = [(0, [0.75, 0.25, 0.0])] * 3 + [(1, [0.75, 0.25, 0.0])]
+    *_, error, _ = metrics.values(counted(*seen))
+    assert error == pytest.approx(0)
+
+
+def test_weights_count_examples_more_than_once() -> None:
+    assert metrics.values(counted(*SEEN, weight=2.0))[-1] == 3 / 5
+    heavy = counted((0, [1, 0, 0]), weight=3.0)
+    metrics.count(heavy, 1, np.array([1, 0, 0]), 1.0)
+    assert metrics.values(heavy)[-1] == 3 / 4
+
+
+@given(correct=st.integers(0, 10_000), of=st.just(10_000))
+def test_accuracy_is_exactly_the_fraction(correct: int, of: int) -> None:
     counts = metrics._Counts(2)
-    metrics.count(counts, 0, np.array([1.0, 0.0]), 1.0)
-    assert counts.bins[-1].tolist() == [1.0, 1.0, 1.0]
+    counts.confusion[0, 0], counts.confusion[0, 1] = correct, of - correct
+    assert metrics.values(counts)[-1] == correct / of
+
+
+@given(cut=st.integers(0, len(SEEN)))
+def test_parts_that_were_counted_apart_add_up(cut: int) -> None:
+    keys: list = [None] * 11
+    combiner = metrics._Combiner(keys, 3, None)
+    merged = combiner.merge_accumulators([counted(*SEEN[:cut]), counted(*SEEN[cut:])])
+    np.testing.assert_allclose(metrics.values(merged), metrics.values(counted(*SEEN)))
