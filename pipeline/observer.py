@@ -1,10 +1,12 @@
 """Watching LocalDagRunner from outside: which step runs, for how long, in how much memory, and what it reports."""
 
 import logging
+import signal
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import FrameType
 
 import psutil
 
@@ -92,6 +94,30 @@ class Observer(logging.Handler):
         while not self._stop.wait(_SAMPLING_SECONDS):
             if timing := self.timings.get(self.current or ""):
                 timing.peak_rss_mb = max(timing.peak_rss_mb, _resident_mb())
+
+
+class Interrupts:
+    """While entered, remembers a Ctrl-C that native code (as in the TFLite converter) swallows."""
+
+    def __init__(self) -> None:
+        """Makes it; nothing is remembered before it is entered."""
+        self._came = False
+
+    def __enter__(self) -> "Interrupts":
+        self._earlier = signal.signal(signal.SIGINT, self._remember)
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        signal.signal(signal.SIGINT, self._earlier)
+
+    def raise_late(self) -> None:
+        """Raises KeyboardInterrupt if one came and the step went on all the same."""
+        if self._came:
+            raise KeyboardInterrupt
+
+    def _remember(self, signum: int, frame: FrameType | None) -> None:
+        self._came = True
+        signal.default_int_handler(signum, frame)
 
 
 def _resident_mb() -> float:

@@ -106,7 +106,7 @@ def run(config: RunConfig, console: Console, log: Path, run_id: str, fallback: R
 
         from components import provenance
         from pipeline import lineage, summary
-        from pipeline.observer import Observer, Timing
+        from pipeline.observer import Interrupts, Observer, Timing
 
     log_to(log)
     with console.status(f"Preparing dataset {config.dataset} (once)"):
@@ -127,11 +127,14 @@ def run(config: RunConfig, console: Console, log: Path, run_id: str, fallback: R
     store = lineage.open_store(config.pipeline_root)
     lineage.forget_missing_pushes(store)
 
+    interrupts = Interrupts()
+
     def finish(node: str, timing: Timing) -> None:
+        interrupts.raise_late()
         lines.finish(node, timing, lineage.steps(store, dataset.name, run_id)[node].cached)
 
     console.print(f"Dataset {dataset.name} {dataset.version}: " + ", ".join(f"{n:,} {s}" for s, n in counts.items()))
-    with Observer(lines.start, lines.report, finish) as observer, lines.live():
+    with interrupts, Observer(lines.start, lines.report, finish) as observer, lines.live():
         try:
             LocalDagRunner().run_with_ir(representation)
         except Exception as error:

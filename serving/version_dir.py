@@ -48,7 +48,10 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     """
     path = directory / MANIFEST
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
+            raise ValueError("it lists no files")
+        return manifest
     except FileNotFoundError as error:
         raise VersionDirError(
             f"{directory} is not a version directory: expected a file {MANIFEST} in it. "

@@ -1,6 +1,7 @@
 """Fitting a model, so that a killed run goes on where it stopped."""
 
-import csv
+import json
+import math
 import shutil
 import time
 from dataclasses import dataclass
@@ -50,7 +51,6 @@ def fit(
       working_dir: state after each epoch. A training that finds such state goes on from it; it is removed at the end.
       log_dir: where TensorBoard's logs go.
     """
-    working_dir.mkdir(parents=True, exist_ok=True)
     steps = int(train.reduce(0, lambda count, _: count + 1))
     train = train.apply(tf.data.experimental.assert_cardinality(steps))
     model.compile(
@@ -67,30 +67,19 @@ def fit(
         # XLA took longer than the plain kernels for a network of this size on a CPU.
         jit_compile=False,
     )
-    log, best_weights = working_dir / "epochs.csv", working_dir / "best.weights.h5"
-    done = _read_epochs(log)
-    best = min((epoch[_MONITOR] for epoch in done), default=None)
+    state = _State(working_dir, config.patience)
+    state.restore(model)
     model.fit(
         train,
         validation_data=validation,
-        epochs=config.epochs,
+        initial_epoch=len(state.epochs),
+        epochs=len(state.epochs) if state.out_of_patience else config.epochs,
         verbose=0,
-        callbacks=[
-            _EpochLogs(steps, config.epochs),
-            keras.callbacks.TensorBoard(log_dir),
-            keras.callbacks.CSVLogger(log, append=True),
-            keras.callbacks.ModelCheckpoint(
-                best_weights, _MONITOR, save_best_only=True, save_weights_only=True, initial_value_threshold=best
-            ),
-            keras.callbacks.EarlyStopping(_MONITOR, patience=config.patience, baseline=best),
-            # Last, so that what the others wrote of an epoch is there before the epoch counts as done.
-            keras.callbacks.BackupAndRestore(working_dir / "backup"),
-        ],
+        callbacks=[_EpochLogs(steps, config.epochs), keras.callbacks.TensorBoard(log_dir), state],
     )
-    model.load_weights(best_weights)
-    epochs = _read_epochs(log)
-    shutil.rmtree(working_dir)
-    best_epoch = min(epochs, key=lambda epoch: epoch[_MONITOR])
+    state.restore_best(model)
+    state.remove()
+    epochs, best_epoch = state.epochs, state.best
     accuracy = best_epoch["val_accuracy"]
     progress.report(
         f"{len(epochs)} epochs; validation accuracy {accuracy:.2%} in the best, number {best_epoch['epoch']}"
@@ -98,14 +87,71 @@ def fit(
     return History(epochs, int(best_epoch["epoch"]), stopped_early=len(epochs) < config.epochs)
 
 
-def _read_epochs(log: Path) -> list[dict[str, float]]:
-    """Reads CSVLogger's file; of an epoch done twice (killed between log and backup) the later line counts."""
-    if not log.exists():
-        return []
-    with log.open(newline="") as file:
-        rows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
-    by_epoch = {int(row["epoch"]): row | {"epoch": int(row["epoch"]) + 1} for row in rows}
-    return [by_epoch[epoch] for epoch in sorted(by_epoch)]
+class _State(keras.callbacks.Callback):
+    """Keeps what the next epochs need in a directory that is complete or absent, and stops when patience is at an end.
+
+    Keras's own callbacks (BackupAndRestore, ModelCheckpoint, CSVLogger) write over their files, one after the other: a
+    process that is killed meanwhile leaves files that are cut off, or of different epochs.
+    """
+
+    _LATEST = "latest.weights.h5"  # with the optimizer's state
+    _BEST = "best.weights.h5"
+    _EPOCHS = "epochs.json"
+
+    def __init__(self, folder: Path, patience: int) -> None:
+        super().__init__()
+        self._folder = folder
+        self._patience = patience
+        whole = [path for path in folder.glob("*") if path.name.isdecimal()]
+        self._current = max(whole, key=lambda path: int(path.name), default=None)
+        self.epochs: list[dict[str, float]] = (
+            json.loads((self._current / self._EPOCHS).read_text()) if self._current else []
+        )
+
+    @property
+    def best(self) -> dict[str, float]:
+        """The first epoch of the least validation loss; one that is not a number is never it."""
+        return min(self.epochs, key=lambda epoch: math.inf if math.isnan(epoch[_MONITOR]) else epoch[_MONITOR])
+
+    @property
+    def out_of_patience(self) -> bool:
+        """Whether as many epochs as patience allows brought nothing better."""
+        return bool(self.epochs) and len(self.epochs) - self.best["epoch"] >= self._patience
+
+    def restore(self, model: keras.Model) -> None:
+        """Takes up the state of an earlier training, if there is one."""
+        if self._current:
+            model.optimizer.build(model.trainable_variables)
+            model.load_weights(self._current / self._LATEST)
+
+    def restore_best(self, model: keras.Model) -> None:
+        """Gives the model the weights of its best epoch."""
+        if self._current:
+            model.load_weights(self._current / self._BEST)
+
+    def remove(self) -> None:
+        """Removes the state; renamed first, since a process may be killed in the middle of this too."""
+        done = self._folder.with_name(f"{self._folder.name}.done")
+        shutil.rmtree(done, ignore_errors=True)
+        self._folder.rename(done)
+        shutil.rmtree(done)
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        self.epochs.append({"epoch": epoch + 1} | {key: float(value) for key, value in (logs or {}).items()})
+        unfinished = self._folder / "unfinished"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(parents=True)
+        self.model.save_weights(unfinished / self._LATEST)
+        if self._current is None or self.best is self.epochs[-1]:
+            best = unfinished / self._LATEST
+        else:
+            best = self._current / self._BEST
+        shutil.copyfile(best, unfinished / self._BEST)
+        (unfinished / self._EPOCHS).write_text(json.dumps(self.epochs))
+        earlier, self._current = self._current, unfinished.rename(self._folder / str(epoch + 1))
+        if earlier:
+            shutil.rmtree(earlier)
+        self.model.stop_training = self.out_of_patience
 
 
 class _EpochLogs(keras.callbacks.Callback):

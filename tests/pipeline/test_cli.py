@@ -1,0 +1,117 @@
+"""The command line answers at once, and tells a user's mistake without a traceback."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from components import errors
+from pipeline import cli
+
+ENVIRONMENT = os.environ | {"COLUMNS": "200", "PYTHONPATH": str(Path(cli.__file__).parents[1])}
+
+
+def call(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pipeline", *arguments],
+        cwd=cwd,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+HEAVY = ("tensorflow", "tfx", "keras", "apache_beam", "tensorflow_datasets", "ml_metadata")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["schema", "--help"], ["run", "--set", "x=1"]])
+def test_help_and_refusals_come_before_any_heavy_library(arguments: list[str], tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom pipeline.cli import main\n"
+        f"sys.argv = ['mnist-pipeline', *{arguments!r}]\n"
+        "try:\n    main()\n"
+        "finally:\n"
+        f"    print('LOADED', [name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
+    assert "LOADED []" in result.stdout, result.stdout + result.stderr
+
+
+def test_help_names_every_command(tmp_path: Path) -> None:
+    result = call("--help", cwd=tmp_path)
+    assert result.returncode == 0
+    for command in ("run", "status", "schema", "export-variants"):
+        assert command in result.stdout
+
+
+# Mistakes that are found before anything is loaded: arguments, and words that the message must have.
+MISTAKES = {
+    "setting": (["run", "--set", "training.epochs=0"], ["training.epochs", "greater than or equal to 1"]),
+    "no value": (["run", "--set", "training.epochs"], ["expected KEY=VALUE"]),
+    "preset": (["run", "--preset", "slow"], ["--preset", "'slow' is not one of"]),
+    "option": (["run", "--epochs", "3"], ["No such option", "--epochs"]),
+    "command": (["train"], ["No such command 'train'"]),
+    "schema": (["run", "--dataset", "kmnist"], ["No curated schema for 'kmnist'", "mnist-pipeline schema"]),
+    "schema file": (["run", "--schema", "mine.pbtxt"], ["No curated schema", "mine.pbtxt"]),
+    "root": (["run", "--pipeline-root", "file/root"], ["file/root as pipeline root", "--pipeline-root"]),
+    "serving": (["run", "--serving-dir", "file/models"], ["Cannot push to", "which is a file", "--serving-dir"]),
+    "output": (["schema", "--dataset", "mnist", "--output", "file"], ["file is there already"]),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cli")
+    (folder / "file").write_text("a file")
+    return folder
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_told_without_a_traceback_and_ends_with_2(mistake: str, folder: Path) -> None:
+    arguments, words = MISTAKES[mistake]
+    result = call(*arguments, cwd=folder)
+    assert result.returncode == cli.ExitCode.USER_ERROR, result.stdout + result.stderr
+    assert "Traceback" not in result.stderr
+    for word in words:
+        assert word in " ".join(result.stderr.split())
+
+
+def test_a_foreign_directory_is_no_pipeline_root_and_stays_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "me.jpg").write_text("jpg")
+    result = call("run", "--pipeline-root", "photos", cwd=tmp_path)
+    assert result.returncode == cli.ExitCode.USER_ERROR
+    assert "photos is not a pipeline root" in result.stderr
+    assert [path.name for path in (tmp_path / "photos").iterdir()] == ["me.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (errors.UserError("mend [this]"), 2),
+        (errors.DataUnavailableError("no [bold]network[/bold]"), 2),
+        (errors.AnomaliesError("label 11"), 4),
+        (errors.StepFailedError("Step Trainer failed"), 1),
+    ],
+)
+def test_each_kind_of_error_has_its_exit_code_and_is_printed_as_it_is(
+    error: Exception, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "app", fail)
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert caught.value.code == code
+    assert capsys.readouterr().err == f"Error: {error}\n"
+
+
+def test_no_other_code_is_that_of_a_refused_model() -> None:
+    assert cli.ExitCode.REFUSED == 3
+    assert len(set(cli.ExitCode)) == len(cli.ExitCode.__members__)

@@ -1,0 +1,172 @@
+"""The graph is composed without writing anything, and each step depends on what it should and on no more."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+from tfx.orchestration import pipeline
+
+from components.tfds_example_gen.datasets import Dataset
+from pipeline import evaluation, graph
+from pipeline.config import RunConfig, Thresholds
+from pipeline.console import STEPS
+from pipeline.runner import schema_file
+
+DATASET = Dataset("mnist", "mnist:3.0.1", "3.0.1", (28, 28, 1), tuple("0123456789"), {"test": "test"}, "f" * 64)
+
+ORDER = [
+    "TFDSExampleGen",
+    "ImportSchemaGen",
+    "StatisticsGen",
+    "PreviousStatistics",
+    "ExampleValidator",
+    "Transform",
+    "Trainer",
+    "TFLiteExporter",
+    "LatestBlessedModel",
+    "SavedModelEvaluator",
+    "TFLiteEvaluator",
+    "QualityGate",
+    "Pusher",
+]
+TFX_ALONE = {"ImportSchemaGen", "StatisticsGen", "PreviousStatistics", "LatestBlessedModel"}
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> RunConfig:
+    return RunConfig(pipeline_root=tmp_path / "root", serving_dir=tmp_path / "serving")
+
+
+def compose(config: RunConfig, dataset: Dataset = DATASET, schema: Path | None = None) -> pipeline.Pipeline:
+    return graph.create_pipeline(config, dataset, schema or schema_file(config))
+
+
+def node(composed: pipeline.Pipeline, name: str):
+    return next(component for component in composed.components if component.id == name)
+
+
+def properties(config: RunConfig, dataset: Dataset = DATASET) -> dict[str, dict]:
+    return {item.id: dict(getattr(item, "exec_properties", {})) for item in compose(config, dataset).components}
+
+
+def changed(one: dict[str, dict], other: dict[str, dict]) -> set[str]:
+    return {name for name in one if str(one[name]) != str(other[name])}
+
+
+def test_the_nodes_come_in_the_order_in_which_the_graph_reads(config: RunConfig) -> None:
+    # Where neither needs the other (the schema and the data), TFX chooses.
+    names = [component.id for component in compose(config).components if component.id != "ImportSchemaGen"]
+    assert names == [name for name in ORDER if name != "ImportSchemaGen"]
+
+
+def test_composing_writes_nothing(config: RunConfig, tmp_path: Path) -> None:
+    compose(config)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_step_that_does_work_is_told_to_the_user(config: RunConfig) -> None:
+    names = {component.id for component in compose(config).components}
+    assert names - set(STEPS) == {"PreviousStatistics", "LatestBlessedModel"}
+    assert set(STEPS) <= names
+
+
+def test_every_node_of_our_own_code_has_that_code_in_its_cache_key(config: RunConfig) -> None:
+    for name, values in properties(config).items():
+        assert (len(values.get("code", "")) == 64) == (name not in TFX_ALONE), name
+
+
+def test_anomalies_hold_up_transform_and_all_that_follows(config: RunConfig) -> None:
+    composed = compose(config)
+    waiting, reached = [node(composed, "ExampleValidator")], set()
+    while waiting:
+        below = waiting.pop().downstream_nodes
+        waiting += [item for item in below if item.id not in reached]
+        reached |= {item.id for item in below}
+    assert reached >= set(ORDER[ORDER.index("Transform") :]) - {"LatestBlessedModel"}
+
+
+def test_training_sees_no_test_split(config: RunConfig) -> None:
+    composed = compose(config)
+    assert '"test"' not in str(node(composed, "Trainer").exec_properties["train_args"])
+    assert '"test"' not in str(node(composed, "Trainer").exec_properties["eval_args"])
+    assert '"analyze": [\n    "train"\n  ]' in node(composed, "Transform").exec_properties["splits_config"]
+    for name in ("SavedModelEvaluator", "TFLiteEvaluator"):
+        assert node(composed, name).exec_properties["example_splits"] == '["test"]'
+
+
+@pytest.mark.parametrize(
+    ("change", "nodes"),
+    [
+        ({"thresholds": Thresholds(accuracy=0.5)}, {"SavedModelEvaluator", "TFLiteEvaluator", "QualityGate"}),
+        ({"bless_anyway": "demo"}, {"QualityGate"}),
+        ({"serving_dir": Path("/elsewhere")}, {"Pusher"}),
+        ({"manual_dir": Path("/elsewhere")}, set()),
+    ],
+)
+def test_a_setting_changes_the_steps_that_depend_on_it_and_no_other(
+    config: RunConfig, change: dict, nodes: set[str]
+) -> None:
+    assert changed(properties(config), properties(config.model_copy(update=change))) == nodes
+
+
+def test_other_training_changes_the_trainer(config: RunConfig) -> None:
+    training = config.training.model_copy(update={"epochs": 3})
+    other = properties(config.model_copy(update={"training": training}))
+    assert changed(properties(config), other) == {"Trainer", "QualityGate"}
+
+
+def test_other_data_under_the_same_name_changes_every_step_that_knows_it(config: RunConfig) -> None:
+    other = properties(config, dataclasses.replace(DATASET, fingerprint="0" * 64))
+    assert "TFDSExampleGen" in changed(properties(config), other)
+
+
+def test_another_content_of_the_schema_changes_the_import(config: RunConfig, tmp_path: Path) -> None:
+    schema = tmp_path / "schema.pbtxt"
+    keys = []
+    for text in ("# one", "# two"):
+        schema.write_text(text)
+        keys.append(node(compose(config, schema=schema), "ImportSchemaGen").exec_properties["content"])
+    assert keys[0] != keys[1]
+
+
+def test_each_dataset_has_its_own_place_for_versions_and_artifacts(config: RunConfig) -> None:
+    composed = compose(config)
+    assert composed.pipeline_info.pipeline_root == str(config.pipeline_root / "mnist")
+    assert str(config.serving_dir / "mnist") in node(composed, "Pusher").exec_properties["push_destination"]
+
+
+def test_beam_never_downloads_a_runner(config: RunConfig) -> None:
+    assert "--direct_running_mode=in_memory" in compose(config).beam_pipeline_args
+
+
+@pytest.mark.parametrize("make", [evaluation.saved_model_eval_config, evaluation.tflite_eval_config])
+def test_thresholds_hold_over_all_and_for_each_class_and_nowhere_else(make) -> None:
+    thresholds = Thresholds(accuracy=0.9, class_accuracy=0.8, accuracy_drop=0.01, class_accuracy_drop=0.02)
+    bounds = {}
+    for metric in (metric for spec in make(10, thresholds).metrics_specs for metric in spec.metrics):
+        # A bare threshold would hold on every slice, digit by ink included.
+        assert not metric.HasField("threshold")
+        assert not metric.per_slice_thresholds or json.loads(metric.config)["name"] == "accuracy"
+        for item in metric.per_slice_thresholds:
+            (slicing,) = item.slicing_specs
+            bounds[tuple(slicing.feature_keys)] = (
+                item.threshold.value_threshold.lower_bound.value,
+                item.threshold.change_threshold.absolute.value,
+            )
+    assert bounds == {(): (0.9, -0.01), ("label",): (0.8, -0.02)}
+
+
+def test_both_files_are_judged_by_the_same_metrics_on_the_same_slices() -> None:
+    one, other = (
+        make(10, Thresholds()) for make in (evaluation.saved_model_eval_config, evaluation.tflite_eval_config)
+    )
+    assert list(one.metrics_specs) == list(other.metrics_specs)
+    assert [list(spec.feature_keys) for spec in one.slicing_specs] == [
+        [],
+        ["label"],
+        ["ink_quartile"],
+        ["stroke_width"],
+        ["label", "ink_quartile"],
+    ]
+    assert list(one.slicing_specs) == list(other.slicing_specs)

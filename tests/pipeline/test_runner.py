@@ -1,0 +1,66 @@
+"""What happens before the first step, and what a failed one is told as."""
+
+from pathlib import Path
+
+import pytest
+
+from components.errors import AnomaliesError, StepFailedError, UserError
+from pipeline import runner
+from pipeline.config import RunConfig
+
+
+@pytest.mark.parametrize("dataset", ["mnist", "mnist:3.0.1", "mnist_sample"])
+def test_mnist_and_its_sample_have_a_curated_schema(dataset: str) -> None:
+    assert runner.schema_file(RunConfig(dataset=dataset)).name == "mnist.pbtxt"
+
+
+def test_another_dataset_without_a_schema_is_told_how_to_get_one() -> None:
+    with pytest.raises(UserError, match=r"No curated schema for 'emnist/letters'.*emnist_letters\.pbtxt.*--schema"):
+        runner.schema_file(RunConfig(dataset="emnist/letters"))
+
+
+def test_a_schema_of_ones_own_goes_before_the_curated_one(tmp_path: Path) -> None:
+    (tmp_path / "mine.pbtxt").write_text("")
+    assert runner.schema_file(RunConfig(schema_file=tmp_path / "mine.pbtxt")) == tmp_path / "mine.pbtxt"
+
+
+def test_a_schema_file_that_is_not_there_is_no_reason_to_take_another(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"expected the file .*mine\.pbtxt"):
+        runner.schema_file(RunConfig(schema_file=tmp_path / "mine.pbtxt"))
+
+
+def raised(error: Exception, cause: BaseException | None = None) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
+def explained(error: Exception) -> Exception:
+    return runner._explained(error, "Trainer", Path("/logs/x.log"))
+
+
+def test_what_the_user_can_mend_comes_out_however_deep_it_is_wrapped() -> None:
+    anomalies = AnomaliesError("label 11")
+    assert explained(anomalies) is anomalies
+    assert explained(raised(RuntimeError("beam"), raised(ValueError("tfx"), anomalies))) is anomalies
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(28, "No space left on device"),
+        raised(RuntimeError("beam"), OSError(28, "No space left on device")),
+    ],
+)
+def test_a_full_disk_is_the_users_to_mend(error: Exception) -> None:
+    told = explained(error)
+    assert isinstance(told, UserError)
+    assert "The disk is full: step Trainer" in str(told)
+
+
+def test_anything_else_names_step_error_and_log_in_short() -> None:
+    told = explained(ValueError("shapes differ\n" + "traceback\n" * 100))
+    assert isinstance(told, StepFailedError)
+    assert str(told) == (
+        "Step Trainer failed: ValueError: shapes differ\nThe full log is /logs/x.log. Run again to go on from this "
+        "step; those before are kept."
+    )
