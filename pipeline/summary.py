@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from components.keys import GATES, VARIANTS
 from components.pusher.executor import DESTINATION_PROPERTY
+from components.quality_gate.gates import Gate
 from components.tfds_example_gen.datasets import Dataset
 from components.tflite_exporter.conversion import FULL_INTEGER
 from pipeline.lineage import Step
@@ -24,19 +25,6 @@ class NodeSummary(BaseModel):
     seconds: float
     cached: bool
     peak_rss_mb: float
-
-
-class GateSummary(BaseModel):
-    """One gate; see `components.quality_gate.gates.Gate`."""
-
-    gate: str
-    metric: str
-    slice: str
-    value: float
-    bound: float
-    baseline: float | None
-    passed: bool
-    reason: str
 
 
 class TFLiteSummary(BaseModel):
@@ -61,7 +49,7 @@ class Summary(BaseModel):
     wall_seconds: float
     metrics: dict[str, dict[str, float]]
     tflite: TFLiteSummary
-    gates: list[GateSummary]
+    gates: list[Gate]
     blessed: bool
     bless_anyway: str | None
     pushed_to: str | None
@@ -73,7 +61,7 @@ class Summary(BaseModel):
         return all(node.cached for node in self.nodes)
 
     @property
-    def failed_gates(self) -> list[GateSummary]:
+    def failed_gates(self) -> list[Gate]:
         """The gates that did not pass."""
         return [gate for gate in self.gates if not gate.passed]
 
@@ -119,7 +107,7 @@ def summarize(
         wall_seconds=round(wall_seconds, 2),
         metrics=manifest["metrics"],
         tflite=TFLiteSummary(**tflite, params=variants[FULL_INTEGER]["parameters"]),
-        gates=[GateSummary(**gate) for gate in outcome["gates"]],
+        gates=[Gate(**gate) for gate in outcome["gates"]],
         blessed=outcome["blessed"],
         bless_anyway=outcome["bless_anyway"],
         pushed_to=str(destination) if destination else None,

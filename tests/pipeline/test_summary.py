@@ -1,17 +1,19 @@
 """The summary, and what a person reads of it."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
+from components.quality_gate.gates import Gate
 from pipeline import console, summary
 from pipeline.observer import Timing
 
 
-def gate(name: str, part: str, value: float, bound: float, metric: str = "accuracy") -> summary.GateSummary:
-    return summary.GateSummary(
+def gate(name: str, part: str, value: float, bound: float, metric: str = "accuracy") -> Gate:
+    return Gate(
         gate=name,
         metric=metric,
         slice=part,
@@ -97,7 +99,7 @@ def test_of_the_slices_that_fail_every_one_is_shown_and_no_other() -> None:
 
 
 def test_brackets_in_a_reason_are_no_markup() -> None:
-    odd = gate("tflite", "overall", 0.1, 0.9).model_copy(update={"reason": "TFMA: [x]"})
+    odd = dataclasses.replace(gate("tflite", "overall", 0.1, 0.9), reason="TFMA: [x]")
     assert console.gate_lines(made(gates=[odd])) == [("Gate tflite", r"[red]refused[/red] TFMA: \[x]")]
 
 
