@@ -87,7 +87,7 @@ _PRESETS: dict[Preset, dict] = {
     Preset.SAMPLE: {
         "dataset": SAMPLE_DATASET,
         "splits": {"train": "train[:90%]", "eval": "train[90%:]", "test": "test"},
-        "training": {"epochs": 20, "batch_size": 64},
+        "training": {"epochs": 20, "batch_size": 32, "patience": 8},
         "thresholds": {
             "accuracy": 0.965,
             "class_accuracy": 0.88,

@@ -138,7 +138,7 @@ def gate_lines(summary: "Summary") -> list[tuple[str, str]]:
         shown = failed or [min(gates, key=lambda gate: abs(gate.value - gate.bound))]
         for gate in shown:
             mark = "[red]refused[/red]" if failed else "[green]passed[/green]"
-            lines.append((f"Gate {name}", f"{mark} {escape(gate.reason)}"))
+            lines.append((f"Gate {name}", f"{mark}: {escape(gate.reason)}"))
     return lines
 
 

@@ -244,12 +244,17 @@ def test_a_kill_while_the_state_is_written_loses_at_most_the_epoch(
     assert [path.name for path in folder.iterdir()] == ["tensorboard"]
 
 
-def test_a_kill_once_all_epochs_are_done_trains_nothing_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "config", [CONFIG, TrainingConfig(epochs=30, batch_size=8, learning_rate=3.0, patience=2)], ids=["last", "stopped"]
+)
+def test_a_kill_once_all_epochs_are_done_trains_nothing_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, config: TrainingConfig
+) -> None:
     with monkeypatch.context() as patch, pytest.raises(Killed):
         patch.setattr(training._State, "restore_best", Kill(training._State.restore_best, 1, after=True))
-        fit(network(), folder, Passes().dataset())
+        fit(network(), folder, Passes().dataset(), config)
     model, passes = network(seed=9), Passes()
-    history = fit(model, folder, passes.dataset())
+    history = fit(model, folder, passes.dataset(), config)
 
     assert passes.epochs == 0
     assert validation_loss(model) == pytest.approx(min(losses(history)), rel=1e-5)

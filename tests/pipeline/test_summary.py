@@ -79,8 +79,8 @@ def test_of_the_slices_that_pass_the_one_nearest_to_its_bound_is_shown() -> None
         gate("tflite", "label=3", 0.99, 0.98),
     ]
     assert console.gate_lines(made(gates=gates)) == [
-        ("Gate tflite", "[green]passed[/green] accuracy of tflite on overall is 0.995"),
-        ("Gate tflite", "[green]passed[/green] accuracy of tflite on label=2 is 0.983"),
+        ("Gate tflite", "[green]passed[/green]: accuracy of tflite on overall is 0.995"),
+        ("Gate tflite", "[green]passed[/green]: accuracy of tflite on label=2 is 0.983"),
     ]
 
 
@@ -92,15 +92,15 @@ def test_of_the_slices_that_fail_every_one_is_shown_and_no_other() -> None:
         gate("saved_model", "overall", 0.995, 0.994),
     ]
     assert console.gate_lines(made(gates=gates)) == [
-        ("Gate tflite", "[red]refused[/red] accuracy of tflite on label=1 is 0.97"),
-        ("Gate tflite", "[red]refused[/red] accuracy of tflite on label=3 is 0.5"),
-        ("Gate saved_model", "[green]passed[/green] accuracy of saved_model on overall is 0.995"),
+        ("Gate tflite", "[red]refused[/red]: accuracy of tflite on label=1 is 0.97"),
+        ("Gate tflite", "[red]refused[/red]: accuracy of tflite on label=3 is 0.5"),
+        ("Gate saved_model", "[green]passed[/green]: accuracy of saved_model on overall is 0.995"),
     ]
 
 
 def test_brackets_in_a_reason_are_no_markup() -> None:
     odd = dataclasses.replace(gate("tflite", "overall", 0.1, 0.9), reason="TFMA: [x]")
-    assert console.gate_lines(made(gates=[odd])) == [("Gate tflite", r"[red]refused[/red] TFMA: \[x]")]
+    assert console.gate_lines(made(gates=[odd])) == [("Gate tflite", r"[red]refused[/red]: TFMA: \[x]")]
 
 
 NEW_PUSH = [{"id": "Pusher", "seconds": 0.1, "cached": False, "peak_rss_mb": 0}]
