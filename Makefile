@@ -19,7 +19,7 @@ run: $(VENV)/.pipeline  ## The pipeline; options by ARGS, as in: make run ARGS="
 test: $(VENV)/.dev  ## Unit, component and whole-pipeline tests, the last on the embedded sample
 	$(BIN)/pytest $(ARGS)
 
-test-slow: $(VENV)/.dev  ## Fresh environments, killed runs, and (with MNIST_MANUAL_DIR) the presets on real MNIST
+test-slow: $(VENV)/.dev  ## The base install, killed runs, and (with MNIST_MANUAL_DIR) the full preset on MNIST
 	$(BIN)/pytest -m slow $(ARGS)
 
 lint: $(VENV)/.dev  ## Style and types

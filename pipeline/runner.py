@@ -14,7 +14,6 @@ from pipeline.console import STEPS, StepLines
 
 # TFX is imported when a run starts and not before: the command line answers at once.
 if TYPE_CHECKING:
-    import tensorflow_datasets as tfds
     from tfx.proto.orchestration.pipeline_pb2 import Pipeline
 
     from components.tfds_example_gen.datasets import Dataset
@@ -52,8 +51,8 @@ def log_to(log: Path) -> None:
     logging.root.setLevel(logging.INFO)
 
 
-def load_dataset(config: RunConfig) -> "tuple[tfds.core.DatasetBuilder, Dataset, dict[str, int]]":
-    """Returns the prepared builder of the configured dataset, its description, and the number of examples a split.
+def load_dataset(config: RunConfig) -> "tuple[Dataset, dict[str, int]]":
+    """Prepares the configured dataset; returns its description and the number of examples a split.
 
     Raises:
       UserError: see `components.tfds_example_gen.datasets`.
@@ -63,7 +62,7 @@ def load_dataset(config: RunConfig) -> "tuple[tfds.core.DatasetBuilder, Dataset,
     builder = datasets.load_builder(config.dataset, config.data_dir)
     datasets.prepare(builder, config.manual_dir)
     counts = datasets.count_splits(builder, config.splits)
-    return builder, datasets.describe(builder, config.splits), counts
+    return datasets.describe(builder, config.splits), counts
 
 
 def compile_run(config: RunConfig, dataset: "Dataset", run_id: str) -> "Pipeline":
@@ -111,7 +110,7 @@ def run(config: RunConfig, console: Console, log: Path, run_id: str, fallback: R
     log_to(log)
     with console.status(f"Preparing dataset {config.dataset} (once)"):
         try:
-            _, dataset, counts = load_dataset(config)
+            dataset, counts = load_dataset(config)
         except DataUnavailableError as error:
             if fallback is None:
                 raise
@@ -120,7 +119,7 @@ def run(config: RunConfig, console: Console, log: Path, run_id: str, fallback: R
                 "MNIST digits. Its figures are not those of MNIST."
             )
             config = fallback
-            _, dataset, counts = load_dataset(config)
+            dataset, counts = load_dataset(config)
     representation = compile_run(config, dataset, run_id)
 
     lines = StepLines(console)

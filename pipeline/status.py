@@ -56,7 +56,7 @@ def would_run(config: RunConfig) -> list[str]:
     Raises:
       UserError: the dataset or its schema cannot be had.
     """
-    _, dataset, _ = runner.load_dataset(config)
+    dataset, _ = runner.load_dataset(config)
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / metadata_file(config.pipeline_root).name
         shutil.copyfile(metadata_file(config.pipeline_root), copy)
