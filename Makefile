@@ -5,7 +5,6 @@ PYTHON ?= python3.11
 UV_VERSION := 0.13.9
 VENV := .venv
 BIN := $(VENV)/bin
-export PYTHONHASHSEED := 0
 
 # What `uv pip install` is told: exactly what the lock states, compiled ahead since libraries of this size import slowly.
 INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes --compile-bytecode
