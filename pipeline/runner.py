@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pipeline.summary import Summary
 
 _SCHEMAS = Path(__file__).parent / "schemas"
-_DISK_FULL = "No space left on device"
+_DISK_FULL = ("No space left on device", "disk is full")  # as the system says it, and SQLite
 
 
 def schema_file(config: RunConfig) -> Path:
@@ -138,35 +138,37 @@ def run(config: RunConfig, console: Console, log: Path, run_id: str, fallback: R
             LocalDagRunner().run_with_ir(representation)
         except Exception as error:
             logging.exception("Step %s failed", observer.current)
-            raise _explained(error, observer.current, log) from error
-        finally:
-            lineage.record(
-                store,
-                run_id,
-                {
-                    "config": config.model_dump(mode="json"),
-                    "data_fingerprint": dataset.fingerprint,
-                    "packages": provenance.package_versions(),
-                    "git_revision": provenance.git_revision(),
-                },
-            )
-    report = workspace.report_dir(config.pipeline_root, run_id) / summary.FILE
-    result = summary.summarize(
-        run_id=run_id,
-        dataset=dataset,
-        split_counts=counts,
-        steps=lineage.steps(store, dataset.name, run_id),
-        timings={node: timing for node, timing in observer.timings.items() if node in STEPS},
-        wall_seconds=time.monotonic() - started,
-        report=report,
-    )
-    summary.write(result, report)
-    workspace.point_latest(config.pipeline_root, run_id)
-    return result
+            raise _explained(error, f"Step {observer.current}", log) from error
+    try:
+        lineage.record(
+            store,
+            run_id,
+            {
+                "config": config.model_dump(mode="json"),
+                "data_fingerprint": dataset.fingerprint,
+                "packages": provenance.package_versions(),
+                "git_revision": provenance.git_revision(),
+            },
+        )
+        report = workspace.report_dir(config.pipeline_root, run_id) / summary.FILE
+        result = summary.summarize(
+            run_id=run_id,
+            dataset=dataset,
+            split_counts=counts,
+            steps=lineage.steps(store, dataset.name, run_id),
+            timings={node: timing for node, timing in observer.timings.items() if node in STEPS},
+            wall_seconds=time.monotonic() - started,
+            report=report,
+        )
+        summary.write(result, report)
+        workspace.point_latest(config.pipeline_root, run_id)
+        return result
+    except Exception as error:
+        raise _explained(error, "The summary", log) from error
 
 
-def _explained(error: Exception, step: str | None, log: Path) -> Exception:
-    """Returns the error to show for one that a step raised."""
+def _explained(error: Exception, what: str, log: Path) -> Exception:
+    """Returns the error to show for one that a step, or the work around the steps, raised."""
     chain: BaseException | None = error
     text = ""
     while chain is not None:
@@ -174,13 +176,13 @@ def _explained(error: Exception, step: str | None, log: Path) -> Exception:
             return chain
         text += f" {chain}"
         chain = chain.__cause__
-    if _DISK_FULL in text:
+    if any(phrase in text for phrase in _DISK_FULL):
         return UserError(
-            f"The disk is full: step {step} could not write its result. Free some room and run again; the steps before "
-            "are kept."
+            f"The disk is full: {what} could not write its result. Free some room and run again; the steps before are "
+            "kept."
         )
     first_line = str(error).strip().partition("\n")[0][:300]
     return StepFailedError(
-        f"Step {step} failed: {type(error).__name__}: {first_line}\nThe full log is {log}. Run again to go on from "
-        "this step; those before are kept."
+        f"{what} failed: {type(error).__name__}: {first_line}\nThe full log is {log}. Run again to go on from there; "
+        "the steps before are kept."
     )

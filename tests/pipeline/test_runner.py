@@ -35,7 +35,7 @@ def raised(error: Exception, cause: BaseException | None = None) -> Exception:
 
 
 def explained(error: Exception) -> Exception:
-    return runner._explained(error, "Trainer", Path("/logs/x.log"))
+    return runner._explained(error, "Step Trainer", Path("/logs/x.log"))
 
 
 def test_what_the_user_can_mend_comes_out_however_deep_it_is_wrapped() -> None:
@@ -49,18 +49,19 @@ def test_what_the_user_can_mend_comes_out_however_deep_it_is_wrapped() -> None:
     [
         OSError(28, "No space left on device"),
         raised(RuntimeError("beam"), OSError(28, "No space left on device")),
+        RuntimeError("Error when executing query: database or disk is full"),
     ],
 )
 def test_a_full_disk_is_the_users_to_mend(error: Exception) -> None:
     told = explained(error)
     assert isinstance(told, UserError)
-    assert "The disk is full: step Trainer" in str(told)
+    assert "The disk is full: Step Trainer" in str(told)
 
 
 def test_anything_else_names_step_error_and_log_in_short() -> None:
     told = explained(ValueError("shapes differ\n" + "traceback\n" * 100))
     assert isinstance(told, StepFailedError)
     assert str(told) == (
-        "Step Trainer failed: ValueError: shapes differ\nThe full log is /logs/x.log. Run again to go on from this "
-        "step; those before are kept."
+        "Step Trainer failed: ValueError: shapes differ\nThe full log is /logs/x.log. Run again to go on from "
+        "there; the steps before are kept."
     )
