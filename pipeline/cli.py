@@ -207,7 +207,10 @@ def main() -> None:
     except (UserError, StepFailedError) as error:
         # As it is: the text may hold brackets, which are no markup.
         print(f"Error: {error}", file=sys.stderr)
-        sys.exit(_exit_code(error))
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # No clean-up at exit: HDF5 crashes the process when it closes a file that a full disk cut off.
+        os._exit(_exit_code(error))
 
 
 def _exit_code(error: Exception) -> ExitCode:

@@ -30,7 +30,7 @@ HEAVY = ("tensorflow", "tfx", "keras", "apache_beam", "tensorflow_datasets", "ml
 @pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["schema", "--help"], ["run", "--set", "x=1"]])
 def test_help_and_refusals_come_before_any_heavy_library(arguments: list[str], tmp_path: Path) -> None:
     code = (
-        "import sys\nfrom pipeline.cli import main\n"
+        "import os, sys\nfrom pipeline.cli import main\nos._exit = sys.exit\n"
         f"sys.argv = ['mnist-pipeline', *{arguments!r}]\n"
         "try:\n    main()\n"
         "finally:\n"
@@ -106,6 +106,7 @@ def test_each_kind_of_error_has_its_exit_code_and_is_printed_as_it_is(
         raise error
 
     monkeypatch.setattr(cli, "app", fail)
+    monkeypatch.setattr(os, "_exit", sys.exit)
     with pytest.raises(SystemExit) as caught:
         cli.main()
     assert caught.value.code == code
