@@ -41,7 +41,7 @@ def made(**changes: Any) -> summary.Summary:
         "blessed": True,
         "bless_anyway": None,
         "pushed_to": "/models/mnist/1",
-        "report": "/root/reports/x/summary.json",
+        "report": "/runs/reports/x/summary.json",
     }
     return summary.Summary(**values | changes)
 
@@ -124,7 +124,7 @@ def test_what_became_of_the_push_is_told(changes: dict[str, Any], expected: str)
 
 def shown(result: summary.Summary) -> str:
     screen = Console(width=200, record=True, file=Path("/dev/null").open("w"))  # noqa: SIM115
-    console.show_summary(screen, result, Path("/root/logs/x.log"))
+    console.show_summary(screen, result, Path("/runs/logs/x.log"))
     return " ".join(screen.export_text().replace("│", "").split())
 
 
@@ -138,8 +138,8 @@ def test_the_table_tells_all_that_a_run_came_to() -> None:
         "SavedModel accuracy 99.51% on test",
         "TFLite file accuracy 99.45% on test",
         "91,234 bytes, 76,604 parameters",
-        "/root/reports/x/summary.json",
-        "/root/logs/x.log",
+        "/runs/reports/x/summary.json",
+        "/runs/logs/x.log",
         "100 s",
     ):
         assert part in text
