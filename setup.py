@@ -1,7 +1,7 @@
 """Package metadata; also what Beam ships to remote workers (`--setup_file`).
 
-A base install brings `serving` alone; the extra `[pipeline]` adds what trains, judges and pushes. The requirements have
-their home in `requirements/*.in`.
+A base install brings `serving` alone; the extra `[pipeline]` adds what trains, judges and pushes, `[micro]` TFLite
+Micro's interpreter. The requirements have their home in `requirements/*.in`.
 """
 
 from pathlib import Path
@@ -26,8 +26,8 @@ setup(
     long_description_content_type="text/markdown",
     python_requires=">=3.11,<3.12",
     packages=find_packages(include=["pipeline*", "components*", "serving*"]),
-    package_data={"pipeline": ["schemas/*.pbtxt"]},
+    package_data={"pipeline": ["schemas/*.pbtxt"], "serving": ["templates/*.in"]},
     install_requires=_requirements("serving"),
-    extras_require={"pipeline": _requirements("pipeline")},
+    extras_require={"pipeline": _requirements("pipeline"), "micro": _requirements("micro")},
     entry_points={"console_scripts": ["mnist-pipeline = pipeline.cli:main"]},
 )

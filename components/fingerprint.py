@@ -7,7 +7,7 @@ the content behind a path.
 import ast
 import hashlib
 from collections.abc import Iterable
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,7 +15,17 @@ from components.errors import UserError
 
 _ROOT = Path(__file__).parent.parent
 _PACKAGES = ("components", "serving")
-_LIBRARIES = ("tensorflow", "keras", "tfx", "tensorflow-transform", "tensorflow-model-analysis", "tensorflow-datasets")
+_LIBRARIES = (
+    "tensorflow",
+    "keras",
+    "tfx",
+    "tensorflow-transform",
+    "tensorflow-model-analysis",
+    "tensorflow-datasets",
+    "ai-edge-litert",
+    "tflite-micro",  # optional
+    "tflite-support",
+)
 
 
 def digest(parts: Iterable[bytes]) -> str:
@@ -49,7 +59,14 @@ def of_code(component: str, function: str | None = None) -> str:
     if function:
         roots.add(_module_file(function))
     files = sorted(_with_imports(roots))
-    return digest([of_files(files).encode(), *(f"{name}=={version(name)}".encode() for name in _LIBRARIES)])
+    return digest([of_files(files).encode(), *(f"{name}=={_version(name)}".encode() for name in _LIBRARIES)])
+
+
+def _version(library: str) -> str:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return "absent"
 
 
 def _module_file(function: str) -> Path:

@@ -30,3 +30,6 @@ NETWORK = "network.keras"  # the Trainer's model: the bare network, from normali
 HISTORY = "history.json"  # the Trainer's model run
 VARIANTS = "variants.json"  # the TFLiteExporter's variants
 GATES = "gates.json"  # the QualityGate's blessing
+DEVICE = "device.json"  # the DeviceValidator's blessing
+PREDICTIONS = "predictions.npz"  # the DeviceValidator's predictions
+ABSTENTION = "abstention.json"  # beside the TFLiteExporter's release

@@ -1,5 +1,6 @@
 """What a run shows: a live line a step while it runs, and a table at its end."""
 
+import math
 import os
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from rich.table import Table
 from pipeline.observer import Timing
 
 if TYPE_CHECKING:  # the summary's own imports are heavy, and the console shows before they come
+    from components.gate import Gate
     from pipeline.summary import Summary
 
 # What each step is doing, in a few words.
@@ -28,9 +30,13 @@ STEPS = {
     "TFLiteExporter": "converting to full-integer TFLite",
     "SavedModelEvaluator": "judging the SavedModel on the test split",
     "TFLiteEvaluator": "judging the TFLite file on the test split",
+    "DeviceValidator": "running the TFLite file on device runtimes",
     "QualityGate": "deciding",
     "Pusher": "pushing",
 }
+
+
+_MARKS = {True: "[green]passed[/green]", False: "[red]refused[/red]", None: "[yellow]not run[/yellow]"}
 
 
 @contextmanager
@@ -116,6 +122,12 @@ def show_summary(console: Console, summary: "Summary", log: Path) -> None:
     for file, name in (("saved_model", "SavedModel"), ("tflite", "TFLite file")):
         table.add_row(f"{name} accuracy", f"{summary.metrics[file]['accuracy']:.2%} on test")
     table.add_row("TFLite size", f"{summary.tflite.bytes:,} bytes, {summary.tflite.params:,} parameters")
+    if summary.tflite.latency_us_p50 is not None:
+        table.add_row(
+            "TFLite latency", f"{summary.tflite.latency_us_p50:.0f} µs an image, LiteRT on one thread (median)"
+        )
+    if summary.tflite.arena_bytes is not None:
+        table.add_row("TFLite arena", f"{summary.tflite.arena_bytes:,} bytes, TFLite Micro")
     table.add_section()
     for line in gate_lines(summary):
         table.add_row(*line)
@@ -134,12 +146,15 @@ def gate_lines(summary: "Summary") -> list[tuple[str, str]]:
     for gate in summary.gates:
         groups.setdefault((gate.gate, gate.metric, gate.slice == "overall"), []).append(gate)
     for (name, _, _), gates in groups.items():
-        failed = [gate for gate in gates if not gate.passed]
-        shown = failed or [min(gates, key=lambda gate: abs(gate.value - gate.bound))]
-        for gate in shown:
-            mark = "[red]refused[/red]" if failed else "[green]passed[/green]"
-            lines.append((f"Gate {name}", f"{mark}: {escape(gate.reason)}"))
+        failed = [gate for gate in gates if gate.refused]
+        for gate in failed or [min(gates, key=_distance)]:
+            lines.append((f"Gate {name}", f"{_MARKS[gate.passed]}: {escape(gate.reason)}"))
     return lines
+
+
+def _distance(gate: "Gate") -> float:
+    """Returns how far a gate's value is from its bound."""
+    return math.inf if gate.value is None else abs(gate.value - gate.bound)
 
 
 def pushed(summary: "Summary") -> str:

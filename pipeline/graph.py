@@ -14,6 +14,7 @@ from tfx.proto import pusher_pb2, transform_pb2
 from tfx.types import standard_artifacts
 
 from components import fingerprint
+from components.device_validator.component import DeviceValidator
 from components.evaluator.component import Evaluator
 from components.example_validator.component import ExampleValidator
 from components.keys import TEST, TRAIN
@@ -101,6 +102,7 @@ def create_pipeline(config: RunConfig, dataset: Dataset, schema_file: Path) -> p
             transform_graph=transform_graph,
             trained_model=trainer.outputs["model"],
             dataset=described,
+            abstention_rate=config.abstention_rate,
             seed=config.training.seed,
         ),
         "tflite_exporter",
@@ -137,12 +139,25 @@ def create_pipeline(config: RunConfig, dataset: Dataset, schema_file: Path) -> p
         "evaluator",
     )
 
+    # Does the very file run where it is meant to, and say the same there?
+    device_validator = _with_code(
+        DeviceValidator(
+            examples=examples,
+            model=release,
+            dataset=described,
+            limits=config.device.model_dump_json(),
+            seed=config.training.seed,
+        ),
+        "device_validator",
+    )
+
     # May it ship?
     quality_gate = _with_code(
         QualityGate(
             model=release,
             saved_model_evaluation=saved_model_evaluator.outputs["evaluation"],
             tflite_evaluation=tflite_evaluator.outputs["evaluation"],
+            device_validation=device_validator.outputs["blessing"],
             config=config.recorded(),
             dataset=described,
             bless_anyway=config.bless_anyway,
@@ -178,6 +193,7 @@ def create_pipeline(config: RunConfig, dataset: Dataset, schema_file: Path) -> p
             blessed,
             saved_model_evaluator,
             tflite_evaluator,
+            device_validator,
             quality_gate,
             pusher,
         ],

@@ -6,9 +6,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from components.gate import Gate
 from components.keys import GATES, VARIANTS
 from components.pusher.executor import DESTINATION_PROPERTY
-from components.quality_gate.gates import Gate
 from components.tfds_example_gen.datasets import Dataset
 from components.tflite_exporter.conversion import FULL_INTEGER
 from pipeline.lineage import Step
@@ -28,13 +28,13 @@ class NodeSummary(BaseModel):
 
 
 class TFLiteSummary(BaseModel):
-    """The TFLite file: size in bytes, SHA-256, number of weights; latency and arena if a device validator ran."""
+    """The TFLite file: size in bytes, SHA-256, number of weights; latency and arena where a runtime could tell."""
 
     bytes: int
     sha256: str
     params: int
-    latency_us_p50: float | None = None
-    arena_bytes: int | None = None
+    latency_us_p50: float | None
+    arena_bytes: int | None
 
 
 class Summary(BaseModel):
@@ -62,8 +62,8 @@ class Summary(BaseModel):
 
     @property
     def failed_gates(self) -> list[Gate]:
-        """The gates that did not pass."""
-        return [gate for gate in self.gates if not gate.passed]
+        """The gates that refuse the model."""
+        return [gate for gate in self.gates if gate.refused]
 
 
 def summarize(
@@ -106,7 +106,12 @@ def summarize(
         ],
         wall_seconds=round(wall_seconds, 2),
         metrics=manifest["metrics"],
-        tflite=TFLiteSummary(**tflite, params=variants[FULL_INTEGER]["parameters"]),
+        tflite=TFLiteSummary(
+            **tflite,
+            params=variants[FULL_INTEGER]["parameters"],
+            latency_us_p50=manifest["device"]["latency_us_p50"],
+            arena_bytes=manifest["device"]["arena_bytes"],
+        ),
         gates=[Gate(**gate) for gate in outcome["gates"]],
         blessed=outcome["blessed"],
         bless_anyway=outcome["bless_anyway"],

@@ -3,12 +3,14 @@
 from collections import Counter
 from dataclasses import dataclass
 from math import prod
+from pathlib import Path
 
 from ai_edge_litert import schema_py_generated as schema
 
 _TYPE_NAMES = {value: name.lower() for name, value in vars(schema.TensorType).items() if not name.startswith("_")}
 _OPERATOR_NAMES = {value: name for name, value in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
 _FILE_IDENTIFIER = b"TFL3"
+_LARGEST_FILE = 256 << 20
 _FLOAT_TYPES = {"float16", "bfloat16", "float32", "float64"}
 
 
@@ -50,6 +52,23 @@ class TFLiteFile:
     parameters: int
 
 
+def read(path: Path) -> bytes:
+    """Reads a model from a file of at most 256 MiB.
+
+    Raises:
+      TFLiteFileError: there is no such file, it cannot be read, or it is too large.
+    """
+    try:
+        size = path.stat().st_size
+        if size > _LARGEST_FILE:
+            raise TFLiteFileError(f"Expected a model of at most {_LARGEST_FILE:,} bytes, got {size:,} in {path}.")
+        return path.read_bytes()
+    except OSError as error:
+        raise TFLiteFileError(
+            f"Cannot read the model {path}: {error.strerror}. Pass a version directory or a .tflite file."
+        ) from error
+
+
 def describe(content: bytes) -> TFLiteFile:
     """Reads the declarations of a model.
 
@@ -70,6 +89,40 @@ def describe(content: bytes) -> TFLiteFile:
         return _describe(schema.ModelT.InitFromPackedBuf(content, 0), len(content))
     except Exception as error:  # a damaged flatbuffer fails anywhere: struct.error, IndexError, TypeError, ...
         raise TFLiteFileError(f"Not a readable TFLite model of {len(content)} bytes: damaged or cut off.") from error
+
+
+def full_integer_problems(file: TFLiteFile, image_shape: tuple[int, int, int], classes: int) -> list[str]:
+    """Returns in which ways a file falls short of what a device is promised; none if it does not.
+
+    The promise: one input uint8 [1, height, width, channels] of raw pixels (scale 1, zero point 0), one output uint8
+    [1, classes], built-in operators and integer tensors alone.
+
+    Args:
+      file: what the file declares.
+      image_shape: height, width and channels of the input that is expected.
+      classes: number of output probabilities that are expected.
+    """
+    problems = []
+    if file.custom_operators:
+        problems.append(f"expected built-in operators alone, got {', '.join(file.custom_operators)}")
+    if file.float_tensors:
+        problems.append(f"expected integer tensors alone, got floats in {', '.join(file.float_tensors[:3])}")
+    for kind, tensors, shape in (
+        ("input", file.inputs, (1, *image_shape)),
+        ("output", file.outputs, (1, classes)),
+    ):
+        if len(tensors) != 1:
+            problems.append(f"expected one {kind}, got {len(tensors)}")
+            continue
+        tensor = tensors[0]
+        if (tensor.dtype, tensor.shape) != ("uint8", shape):
+            problems.append(f"expected {kind} uint8 {list(shape)}, got {tensor.dtype} {list(tensor.shape)}")
+    if len(file.inputs) == 1 and (file.inputs[0].scale, file.inputs[0].zero_point) != (1.0, 0):
+        problems.append(
+            "expected raw pixels as input (scale 1, zero point 0), got "
+            f"scale {file.inputs[0].scale}, zero point {file.inputs[0].zero_point}"
+        )
+    return problems
 
 
 def _describe(model: schema.ModelT, size: int) -> TFLiteFile:

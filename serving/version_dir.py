@@ -82,6 +82,25 @@ def verify(directory: Path) -> dict[str, Any]:
     return manifest
 
 
+def manifest_beside(file: Path, content: bytes) -> dict[str, Any] | None:
+    """Returns the manifest that lies beside a file taken out of a version directory; None if there is none.
+
+    Args:
+      file: path of the file.
+      content: its bytes, which are held against the manifest.
+
+    Raises:
+      VersionDirError: the manifest states other bytes, or cannot be read.
+    """
+    if not (file.parent / MANIFEST).exists():
+        return None
+    manifest = read_manifest(file.parent)
+    expected = manifest["files"].get(file.name)
+    if expected and expected["sha256"] != hashlib.sha256(content).hexdigest():
+        raise VersionDirError(f"{file} is not what {file.parent / MANIFEST} states. Copy both from the same version.")
+    return manifest if expected else None
+
+
 def versions(model_dir: Path) -> list[int]:
     """Returns the versions below `<serving-dir>/<model>`, oldest first; as TensorFlow Serving, only integers count."""
     if not model_dir.is_dir():

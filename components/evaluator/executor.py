@@ -8,6 +8,10 @@ from tfx.components.evaluator import executor
 from tfx.types import standard_artifacts
 from tfx.types import standard_component_specs as specs
 
+from components.evaluator.litert import custom_extractors
+
+_EXTRACTORS = f"{custom_extractors.__module__}.{custom_extractors.__qualname__}"
+
 
 class Executor(executor.Executor):
     """Runs TFX's executor and keeps the evaluation alone."""
@@ -22,4 +26,8 @@ class Executor(executor.Executor):
         with tempfile.TemporaryDirectory() as folder:
             unused_blessing = standard_artifacts.ModelBlessing()
             unused_blessing.uri = folder
-            super().Do(input_dict, {**output_dict, specs.BLESSING_KEY: [unused_blessing]}, exec_properties)
+            super().Do(
+                input_dict,
+                {**output_dict, specs.BLESSING_KEY: [unused_blessing]},
+                {**exec_properties, "custom_extractors": _EXTRACTORS},
+            )

@@ -20,6 +20,7 @@ class QualityGateSpec(types.ComponentSpec):
         "model": ChannelParameter(type=standard_artifacts.Model),
         "saved_model_evaluation": ChannelParameter(type=standard_artifacts.ModelEvaluation),
         "tflite_evaluation": ChannelParameter(type=standard_artifacts.ModelEvaluation),
+        "device_validation": ChannelParameter(type=standard_artifacts.InfraBlessing),
     }
     OUTPUTS = {"blessing": ChannelParameter(type=standard_artifacts.ModelBlessing)}
 
@@ -39,6 +40,7 @@ class QualityGate(base_component.BaseComponent):
         model: types.BaseChannel,
         saved_model_evaluation: types.BaseChannel,
         tflite_evaluation: types.BaseChannel,
+        device_validation: types.BaseChannel,
         config: str,
         dataset: str,
         bless_anyway: str | None = None,
@@ -49,6 +51,7 @@ class QualityGate(base_component.BaseComponent):
           model: the TFLiteExporter's release.
           saved_model_evaluation: TFMA's evaluation of its SavedModel.
           tflite_evaluation: TFMA's evaluation of its TFLite file.
+          device_validation: the DeviceValidator's blessing of its TFLite file.
           config: JSON of the settings the release was made with, for the manifest.
           dataset: JSON of the `Dataset` it was made from.
           bless_anyway: a reason to bless whatever the gates say; it is recorded with the blessing.
@@ -58,6 +61,7 @@ class QualityGate(base_component.BaseComponent):
                 model=model,
                 saved_model_evaluation=saved_model_evaluation,
                 tflite_evaluation=tflite_evaluation,
+                device_validation=device_validation,
                 config=config,
                 dataset=dataset,
                 bless_anyway=bless_anyway,

@@ -12,7 +12,8 @@ from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 from components import provenance
-from components.keys import GATES, TFMA_TFLITE
+from components.gate import Gate
+from components.keys import ABSTENTION, DEVICE, GATES, TFMA_TFLITE
 from components.quality_gate.gates import Evaluation, read_evaluation
 from components.tfds_example_gen.datasets import Dataset
 from serving import version_dir
@@ -38,9 +39,11 @@ class Executor(base_executor.BaseExecutor):
             file: read_evaluation(artifact_utils.get_single_uri(input_dict[f"{file}_evaluation"]), file)
             for file in (SAVED_MODEL, TFLITE)
         }
+        device = json.loads((Path(artifact_utils.get_single_uri(input_dict["device_validation"])) / DEVICE).read_text())
         gates = [gate for evaluation in evaluations.values() for gate in evaluation.gates]
+        gates += [Gate(**gate) for gate in device["gates"]]
         override = exec_properties.get("bless_anyway")
-        passed = all(gate.passed for gate in gates)
+        passed = not any(gate.refused for gate in gates)
         blessed = passed or bool(override)
 
         blessing = artifact_utils.get_single_instance(output_dict["blessing"])
@@ -53,6 +56,8 @@ class Executor(base_executor.BaseExecutor):
             release=Path(path_utils.serving_model_path(model.uri)),
             dataset=Dataset.from_json(exec_properties["dataset"]),
             evaluations=evaluations,
+            device=device["measurements"],
+            abstention=json.loads((Path(model.uri) / ABSTENTION).read_text()),
             config=json.loads(exec_properties["config"]),
             verdict=verdict,
             lineage={f"{key}_artifact": artifacts[0].id for key, artifacts in sorted(input_dict.items())},
@@ -72,6 +77,8 @@ def build_manifest(
     release: Path,
     dataset: Dataset,
     evaluations: dict[str, Evaluation],
+    device: dict[str, Any],
+    abstention: dict[str, Any],
     config: dict[str, Any],
     verdict: dict[str, Any],
     lineage: dict[str, int],
@@ -82,6 +89,8 @@ def build_manifest(
       release: directory of the files that were judged.
       dataset: what it was made from.
       evaluations: by file.
+      device: what the DeviceValidator measured.
+      abstention: the probability below which an answer should not be believed, and how it was chosen.
       config: the settings it was made with.
       verdict: of the gates.
       lineage: ids of artifacts in ML Metadata.
@@ -93,6 +102,8 @@ def build_manifest(
         "dataset": json.loads(dataset.to_json()),
         "files": dict(sorted(files.items())),
         "metrics": {file: evaluation.metrics["overall"] for file, evaluation in evaluations.items()},
+        "device": device,
+        "abstention": abstention,
         "verdict": verdict,
         "lineage": lineage,
         "config": config,

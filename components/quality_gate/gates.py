@@ -1,4 +1,4 @@
-"""Gates: what was measured against what was asked for, each with its reason."""
+"""Gates on accuracy: what TFMA measured against what was asked of it."""
 
 import json
 from collections.abc import Iterator
@@ -7,32 +7,7 @@ from dataclasses import dataclass
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.proto import config_pb2
 
-CANDIDATE = "candidate"
-
-
-@dataclass(frozen=True)
-class Gate:
-    """One comparison.
-
-    Attributes:
-      gate: which file was judged, and how: `tflite`, `tflite vs baseline`.
-      metric: name of the metric.
-      slice: the part of the test split, as in `label=3`; `overall` for all of it.
-      value: what was measured.
-      bound: the value at which the gate would just pass.
-      baseline: what the latest blessed model reaches on the same examples; None if the gate does not look at it.
-      passed: whether the model may ship as far as this gate goes.
-      reason: all of this in a sentence.
-    """
-
-    gate: str
-    metric: str
-    slice: str
-    value: float
-    bound: float
-    baseline: float | None
-    passed: bool
-    reason: str
+from components.gate import Gate
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ class TFLiteExporterSpec(types.ComponentSpec):
 
     PARAMETERS = {
         "dataset": ExecutionParameter(type=str),
+        "abstention_rate": ExecutionParameter(type=float),
         "seed": ExecutionParameter(type=int),
     }
     INPUTS = {
@@ -48,15 +49,18 @@ class TFLiteExporter(base_component.BaseComponent):
         transform_graph: types.BaseChannel,
         trained_model: types.BaseChannel,
         dataset: str,
+        abstention_rate: float,
         seed: int,
     ) -> None:
         """Makes the component.
 
         Args:
-          examples: `Examples` with the splits train (for calibration) and test (for golden examples).
+          examples: `Examples` with the splits train (for calibration), eval (for the threshold of abstention) and test
+            (for golden examples).
           transform_graph: Transform's graph, which knows the normalisation.
           trained_model: the Trainer's model, with the bare network beside its SavedModel.
           dataset: JSON of a `Dataset`.
+          abstention_rate: part of the eval split's images that the model may abstain from; in 0..1.
           seed: of the draw of calibration and golden images.
         """
         super().__init__(
@@ -65,6 +69,7 @@ class TFLiteExporter(base_component.BaseComponent):
                 transform_graph=transform_graph,
                 trained_model=trained_model,
                 dataset=dataset,
+                abstention_rate=abstention_rate,
                 seed=seed,
                 model=types.Channel(type=standard_artifacts.Model),
                 variants=types.Channel(type=TFLiteVariants),

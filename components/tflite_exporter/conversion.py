@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from components.keys import PIXELS
-from serving.tflite_file import TFLiteFile, TFLiteFileError, describe
+from serving.tflite_file import TFLiteFile, TFLiteFileError, describe, full_integer_problems
 
 FULL_INTEGER = "int8"
 VARIANTS = ("float32", "float16", "dynamic_range")
@@ -83,26 +83,7 @@ def check_full_integer(content: bytes, image_shape: tuple[int, int, int], classe
         wrong type, shape or quantisation of input or output.
     """
     file = describe(content)
-    problems = []
-    if file.custom_operators:
-        problems.append(f"expected built-in operators alone, got {', '.join(file.custom_operators)}")
-    if file.float_tensors:
-        problems.append(f"expected integer tensors alone, got floats in {', '.join(file.float_tensors[:3])}")
-    for kind, tensors, shape in (
-        ("input", file.inputs, (1, *image_shape)),
-        ("output", file.outputs, (1, classes)),
-    ):
-        if len(tensors) != 1:
-            problems.append(f"expected one {kind}, got {len(tensors)}")
-            continue
-        tensor = tensors[0]
-        if (tensor.dtype, tensor.shape) != ("uint8", shape):
-            problems.append(f"expected {kind} uint8 {list(shape)}, got {tensor.dtype} {list(tensor.shape)}")
-    if len(file.inputs) == 1 and (file.inputs[0].scale, file.inputs[0].zero_point) != (1.0, 0):
-        problems.append(
-            "expected raw pixels as input (scale 1, zero point 0), got "
-            f"scale {file.inputs[0].scale}, zero point {file.inputs[0].zero_point}"
-        )
+    problems = full_integer_problems(file, image_shape, classes)
     if problems:
         raise TFLiteFileError("The TFLite file may not ship: " + "; ".join(problems) + ".")
     return file

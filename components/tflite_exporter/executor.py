@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,22 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
-from components import progress
+from components import images, progress, provenance
 from components.artifacts import split_files
-from components.keys import NETWORK, PROBABILITIES, SERVE_EXAMPLES, SERVE_IMAGES, TEST, TFMA_TFLITE, TRAIN, VARIANTS
+from components.keys import (
+    ABSTENTION,
+    EVAL,
+    NETWORK,
+    PROBABILITIES,
+    SERVE_EXAMPLES,
+    SERVE_IMAGES,
+    TEST,
+    TFMA_TFLITE,
+    TRAIN,
+    VARIANTS,
+)
 from components.tfds_example_gen.datasets import Dataset
-from components.tflite_exporter import conversion, sampling
+from components.tflite_exporter import abstention, conversion, metadata, sampling
 from components.transform.preprocessing import affine, normalization_table
 from serving import version_dir
 from serving.tflite_file import describe
@@ -46,7 +58,7 @@ class Executor(base_executor.BaseExecutor):
         dataset = Dataset.from_json(exec_properties["dataset"])
         seed = exec_properties["seed"]
         trained_uri = artifact_utils.get_single_uri(input_dict["trained_model"])
-        network = keras.models.load_model(Path(trained_uri) / NETWORK)
+        network = keras.models.load_model(Path(trained_uri) / NETWORK, compile=False)
         transform_uri = artifact_utils.get_single_uri(input_dict["transform_graph"])
         transform = tft.TFTransformOutput(transform_uri).transform_features_layer()
         scale, offset = affine(normalization_table(transform, dataset.image_shape))
@@ -58,10 +70,25 @@ class Executor(base_executor.BaseExecutor):
         )
         progress.report(f"{conversion.FULL_INTEGER}, calibrated on {len(calibration.labels)} images of {TRAIN}")
         content = conversion.to_full_integer(model, calibration.images)
+        progress.report(f"choosing on {EVAL} when to abstain")
+        held_out, _ = images.load(split_files(input_dict["examples"], EVAL), dataset.image_shape)
+        doubt = abstention.choose(conversion.run(content, held_out), exec_properties["abstention_rate"])
+        content = metadata.add(
+            content,
+            dataset,
+            doubt.threshold,
+            version=provenance.git_revision() or "unversioned",
+            lineage={
+                "dataset": json.loads(dataset.to_json()),
+                "artifacts": {key: artifacts[0].id for key, artifacts in sorted(input_dict.items())},
+            },
+        )
         conversion.check_full_integer(content, dataset.image_shape, len(dataset.class_names))
 
-        release = Path(path_utils.serving_model_dir(artifact_utils.get_single_uri(output_dict["model"])))
+        model_uri = artifact_utils.get_single_uri(output_dict["model"])
+        release = Path(path_utils.serving_model_dir(model_uri))
         shutil.copytree(path_utils.serving_model_path(trained_uri), release)
+        (Path(model_uri) / ABSTENTION).write_text(json.dumps(asdict(doubt), indent=2), encoding="utf-8")
         (release / TFMA_TFLITE).write_bytes(content)
         (release / version_dir.LABELS).write_text(
             "".join(f"{name}\n" for name in dataset.class_names), encoding="utf-8"

@@ -7,6 +7,8 @@ import tensorflow_transform as tft
 
 from components import records
 from components.keys import LABEL, NORMALIZED
+from components.trainer import outliers
+from components.trainer.config import TrainingConfig
 
 _TRANSFORM_BATCH = 1024
 _SHUFFLE_BUFFER = 20_000
@@ -40,24 +42,33 @@ def load(file_patterns: list[str], transform_output: tft.TFTransformOutput) -> t
 
 
 def for_training(
-    examples: tf.data.Dataset, batch_size: int, augment: bool, background: float, seed: int
+    examples: tf.data.Dataset, config: TrainingConfig, background: float, foreground: float
 ) -> tf.data.Dataset:
-    """Shuffles anew each epoch, batches, and (if asked for) augments.
+    """Shuffles anew each epoch, batches, augments, and adds outliers, as far as the configuration asks for that.
 
     Args:
       examples: from `load`.
-      batch_size: images a batch; the last batch may be smaller.
-      augment: whether to apply `random_affine`.
-      background: the normalised value that fills what an affine map leaves open.
-      seed: makes order and augmentation repeatable.
+      config: batch size, augmentation, outliers and seed.
+      background: the normalised value of pixel 0, which fills what an affine map leaves open.
+      foreground: the normalised value of pixel 255.
+
+    Returns:
+      Batches of (images float32 [N, height, width, channels], labels int64 [N]); the last batch may be smaller.
+      Outliers come on top of the batch size.
     """
-    batches = examples.shuffle(_SHUFFLE_BUFFER, seed=seed).batch(batch_size)
-    if augment:
-        seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).batch(2)
-        batches = tf.data.Dataset.zip(batches, seeds).map(
-            lambda batch, seed: (random_affine(batch[0], background, seed), batch[1]), tf.data.AUTOTUNE
-        )
-    return batches.prefetch(tf.data.AUTOTUNE)
+    batches = examples.shuffle(_SHUFFLE_BUFFER, seed=config.seed).batch(config.batch_size)
+    seeds = tf.data.Dataset.random(seed=config.seed, rerandomize_each_iteration=True).batch(2)
+    extra = round(config.outliers * config.batch_size)
+
+    def change(batch: tuple[tf.Tensor, tf.Tensor], seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        images, labels = batch
+        if config.augment:
+            images = random_affine(images, background, seed)
+        if extra:
+            images, labels = outliers.append(images, labels, extra, background, foreground, seed)
+        return images, labels
+
+    return tf.data.Dataset.zip(batches, seeds).map(change, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
 
 def random_affine(images: tf.Tensor, background: float, seed: tf.Tensor) -> tf.Tensor:

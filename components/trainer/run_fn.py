@@ -33,7 +33,7 @@ def run_fn(args: FnArgs) -> None:
     table = normalization_table(transform_output.transform_features_layer(), dataset.image_shape)
 
     examples = data.load(args.train_files, transform_output)
-    train = data.for_training(examples, config.batch_size, config.augment, float(table[0]), config.seed)
+    train = data.for_training(examples, config, background=float(table[0]), foreground=float(table[-1]))
     validation = data.load(args.eval_files, transform_output).batch(config.batch_size)
     network = build_model(dataset.image_shape, len(dataset.class_names), config.dropout)
     model_run = Path(args.model_run_dir)

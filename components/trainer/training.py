@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 
 from components import progress
+from components.trainer import outliers
 from components.trainer.config import TrainingConfig
 
 _PROGRESS_SECONDS = 0.5
@@ -45,7 +46,7 @@ def fit(
 
     Args:
       model: from images to logits; compiled here.
-      train: batches of (image, label), as many in each epoch.
+      train: batches of (image, label), as many in each epoch; the label of an outlier is `outliers.OUTLIER`.
       validation: the same of the eval split, which early stopping watches.
       config: hyperparameters.
       working_dir: state after each epoch. A training that finds such state goes on from it; it is removed at the end.
@@ -62,8 +63,8 @@ def fit(
                 decay_steps=max(1, steps * (config.epochs - 1)),
             )
         ),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
+        loss=outliers.Loss(),
+        metrics=[outliers.MemberAccuracy(name="accuracy")],
         # XLA took longer than the plain kernels for a network of this size on a CPU.
         jit_compile=False,
     )

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.trainer import data, signatures
+from components.trainer.config import TrainingConfig
 from components.trainer.model import build_model
 from components.transform.preprocessing import normalization_table
 from tests import examples
@@ -118,12 +119,16 @@ def numbered(count: int) -> tf.data.Dataset:
     return tf.data.Dataset.from_tensor_slices((images, numbers))
 
 
+def settings(**changes: int | float) -> TrainingConfig:
+    return TrainingConfig(**{"batch_size": 8, "outliers": 0, "seed": 1} | changes)
+
+
 def order(batches: tf.data.Dataset) -> list[int]:
     return np.concatenate([labels for _, labels in batches.as_numpy_iterator()]).tolist()
 
 
 def test_an_epoch_has_every_image_once_with_its_label_and_the_next_in_another_order() -> None:
-    batches = data.for_training(numbered(50), 8, augment=False, background=0.0, seed=1)
+    batches = data.for_training(numbered(50), settings(augment=False), background=0.0, foreground=1.0)
     first, second = order(batches), order(batches)
     assert sorted(first) == sorted(second) == list(range(50))
     assert first != second != list(range(50))
@@ -132,7 +137,7 @@ def test_an_epoch_has_every_image_once_with_its_label_and_the_next_in_another_or
 
 
 def test_augmentation_moves_no_label() -> None:
-    batches = data.for_training(numbered(50), 8, augment=True, background=0.0, seed=1)
+    batches = data.for_training(numbered(50), settings(), background=0.0, foreground=1.0)
     seen = []
     for images, labels in batches.as_numpy_iterator():
         np.testing.assert_allclose(images[:, 1:3, 1:3].max(axis=(1, 2, 3)), labels, rtol=0.35)
@@ -143,7 +148,7 @@ def test_augmentation_moves_no_label() -> None:
 def test_each_epoch_is_augmented_anew_and_the_same_seed_gives_the_same_epochs() -> None:
     def epochs(seed: int) -> list[bytes]:
         # A single image, so that no shuffling makes a difference.
-        batches = data.for_training(numbered(2).skip(1), 8, augment=True, background=0.0, seed=seed)
+        batches = data.for_training(numbered(2).skip(1), settings(seed=seed), background=0.0, foreground=1.0)
         return [next(batches.as_numpy_iterator())[0].tobytes() for _ in range(3)]
 
     one, again, other = epochs(1), epochs(1), epochs(2)

@@ -27,6 +27,7 @@ ORDER = [
     "LatestBlessedModel",
     "SavedModelEvaluator",
     "TFLiteEvaluator",
+    "DeviceValidator",
     "QualityGate",
     "Pusher",
 ]

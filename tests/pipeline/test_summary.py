@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from components.quality_gate.gates import Gate
+from components.gate import Gate
 from pipeline import console, summary
 from pipeline.observer import Timing
 
@@ -36,7 +36,7 @@ def made(**changes: Any) -> summary.Summary:
         ],
         "wall_seconds": 99.6,
         "metrics": {"saved_model": {"accuracy": 0.9951}, "tflite": {"accuracy": 0.99449}},
-        "tflite": {"bytes": 91234, "sha256": "a" * 64, "params": 76604},
+        "tflite": {"bytes": 91234, "sha256": "a" * 64, "params": 76604, "latency_us_p50": 55.2, "arena_bytes": 31456},
         "gates": [gate("tflite", "overall", 0.995, 0.994)],
         "blessed": True,
         "bless_anyway": None,

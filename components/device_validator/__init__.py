@@ -1,0 +1,1 @@
+"""The proof that the file works where it is meant to."""
