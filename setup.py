@@ -26,7 +26,11 @@ setup(
     long_description_content_type="text/markdown",
     python_requires=">=3.11,<3.12",
     packages=find_packages(include=["pipeline*", "components*", "serving*"]),
-    package_data={"pipeline": ["schemas/*.pbtxt"], "serving": ["templates/*.in"]},
+    package_data={
+        "pipeline": ["schemas/*.pbtxt", "templates/*.j2"],
+        "components.quality_gate": ["templates/*.j2"],
+        "serving": ["templates/*.in"],
+    },
     install_requires=_requirements("serving"),
     extras_require={"pipeline": _requirements("pipeline"), "micro": _requirements("micro")},
     entry_points={"console_scripts": ["mnist-pipeline = pipeline.cli:main"]},

@@ -45,8 +45,8 @@ def of_files(paths: Iterable[Path]) -> str:
 def of_code(component: str, function: str | None = None) -> str:
     """Returns the digest of what decides what a component's code does.
 
-    That is the Python files of its folder, all modules of this repository that they import, directly or not, and the
-    versions of the libraries that do the arithmetic.
+    That is the Python files and templates of its folder, all modules of this repository that they import, directly or
+    not, and the versions of the libraries that do the arithmetic.
 
     Args:
       component: name of a folder of `components`.
@@ -55,10 +55,11 @@ def of_code(component: str, function: str | None = None) -> str:
     Raises:
       UserError: there is no such module.
     """
-    roots = set((_ROOT / "components" / component).rglob("*.py"))
+    folder = _ROOT / "components" / component
+    roots = set(folder.rglob("*.py"))
     if function:
         roots.add(_module_file(function))
-    files = sorted(_with_imports(roots))
+    files = sorted(_with_imports(roots).union(folder.rglob("*.j2")))
     return digest([of_files(files).encode(), *(f"{name}=={_version(name)}".encode() for name in _LIBRARIES)])
 
 

@@ -9,6 +9,8 @@ PIXELS = "pixels"  # also the name of the TFLite file's input, by which TFMA loo
 NORMALIZED = "normalized"
 INK_QUARTILE = "ink_quartile"
 STROKE_WIDTH = "stroke_width"
+CROSSINGS = "crossings"
+SLICING_FEATURES = (INK_QUARTILE, STROKE_WIDTH, CROSSINGS)
 
 # Splits: `test` judges, and only judges.
 TRAIN = "train"
@@ -32,4 +34,6 @@ VARIANTS = "variants.json"  # the TFLiteExporter's variants
 GATES = "gates.json"  # the QualityGate's blessing
 DEVICE = "device.json"  # the DeviceValidator's blessing
 PREDICTIONS = "predictions.npz"  # the DeviceValidator's predictions
+ROBUSTNESS = "robustness.json"  # the RobustnessEvaluator's evaluation
+REPORT = "report.json"  # the RunReport's content
 ABSTENTION = "abstention.json"  # beside the TFLiteExporter's release

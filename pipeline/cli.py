@@ -3,6 +3,8 @@
 import json
 import os
 import sys
+import webbrowser
+from dataclasses import asdict
 from datetime import datetime
 from enum import IntEnum
 from pathlib import Path
@@ -198,6 +200,43 @@ def export_variants(
 
         for line in export(pipeline_root.expanduser().absolute(), output):
             console.print(line, soft_wrap=True)
+
+
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Run id, as in the names below reports/, or latest.")]
+
+
+@app.command()
+def report(
+    run: RunArgument = "latest",
+    open_page: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False,
+    pipeline_root: PipelineRootOption = DEFAULT_ROOT,
+) -> None:
+    """Show where the report of a run lies, and open it if asked to."""
+    with only_ours(Path(os.devnull)):
+        from pipeline.report import page
+
+        path = page(pipeline_root.expanduser().absolute(), run)
+    print(path)
+    if open_page and not webbrowser.open(path.as_uri()):
+        raise UserError(f"No browser could be started. Open {path} by hand.")
+
+
+@app.command()
+def compare(
+    first: RunArgument,
+    second: RunArgument = "latest",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    pipeline_root: PipelineRootOption = DEFAULT_ROOT,
+) -> None:
+    """Show what differs between two runs: metrics, slices, settings, times, and the images answered differently."""
+    with only_ours(Path(os.devnull)) as console:
+        from pipeline import compare as comparison
+
+        found = comparison.compare(pipeline_root.expanduser().absolute(), first, second)
+        if as_json:
+            console.print_json(json.dumps(asdict(found)))
+        else:
+            comparison.show(console, found)
 
 
 def main() -> None:

@@ -31,6 +31,9 @@ class Thresholds(BaseModel):
     accuracy_drop: float = Field(
         0.002, ge=0, le=1, description="Most that accuracy may fall below the blessed model's."
     )
+    robustness: float | None = Field(
+        None, ge=0, le=1, description="Least mean accuracy under the corruptions of MNIST-C; None for no such gate."
+    )
     class_accuracy_drop: float = Field(0.01, ge=0, le=1, description="The same for the images of any one class.")
 
 
@@ -79,11 +82,11 @@ class RunConfig(BaseModel):
 
     def recorded(self) -> str:
         """Returns as JSON what decides the result, and not where things lie: what lineage and manifest record."""
-        return self.model_dump_json(include=_DECIDING)
+        return self.model_dump_json(include=DECIDING)
 
 
 # The settings that decide the result; the others say where things lie.
-_DECIDING = {"dataset", "splits", "training", "run_fn", "thresholds", "device", "abstention_rate"}
+DECIDING = {"dataset", "splits", "training", "run_fn", "thresholds", "device", "abstention_rate"}
 
 # What each preset changes of the defaults, which are those of `full`.
 _PRESETS: dict[Preset, dict] = {

@@ -31,8 +31,10 @@ STEPS = {
     "SavedModelEvaluator": "judging the SavedModel on the test split",
     "TFLiteEvaluator": "judging the TFLite file on the test split",
     "DeviceValidator": "running the TFLite file on device runtimes",
+    "RobustnessEvaluator": "judging the TFLite file on corrupted images",
     "QualityGate": "deciding",
     "Pusher": "pushing",
+    "RunReport": "drawing the report",
 }
 
 
@@ -140,16 +142,20 @@ def show_summary(console: Console, summary: "Summary", log: Path) -> None:
 
 
 def gate_lines(summary: "Summary") -> list[tuple[str, str]]:
-    """Returns a (gate, outcome) line for each gate and metric: the failed slices, or else the one nearest its bound."""
-    lines = []
-    groups: dict[tuple[str, str, bool], list] = {}
+    """Returns a (gate, outcome) line for each of `nearest_gates`."""
+    return [(f"Gate {gate.gate}", f"{_MARKS[gate.passed]}: {escape(gate.reason)}") for gate in nearest_gates(summary)]
+
+
+def nearest_gates(summary: "Summary") -> list["Gate"]:
+    """Returns of each gate and metric, over all and by slice, the comparisons that refuse, or else the nearest one."""
+    groups: dict[tuple[str, str, bool], list[Gate]] = {}
     for gate in summary.gates:
         groups.setdefault((gate.gate, gate.metric, gate.slice == "overall"), []).append(gate)
-    for (name, _, _), gates in groups.items():
-        failed = [gate for gate in gates if gate.refused]
-        for gate in failed or [min(gates, key=_distance)]:
-            lines.append((f"Gate {name}", f"{_MARKS[gate.passed]}: {escape(gate.reason)}"))
-    return lines
+    return [
+        gate
+        for gates in groups.values()
+        for gate in [gate for gate in gates if gate.refused] or [min(gates, key=_distance)]
+    ]
 
 
 def _distance(gate: "Gate") -> float:

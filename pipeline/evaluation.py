@@ -11,7 +11,7 @@ from components.keys import (
     LABEL,
     PROBABILITIES,
     SERVE_EXAMPLES,
-    STROKE_WIDTH,
+    SLICING_FEATURES,
     TRANSFORM_FEATURES,
 )
 from pipeline.config import Thresholds
@@ -21,8 +21,7 @@ _BY_CLASS = config_pb2.SlicingSpec(feature_keys=[LABEL])
 _SLICES = [
     _OVERALL,
     _BY_CLASS,
-    config_pb2.SlicingSpec(feature_keys=[INK_QUARTILE]),
-    config_pb2.SlicingSpec(feature_keys=[STROKE_WIDTH]),
+    *(config_pb2.SlicingSpec(feature_keys=[feature]) for feature in SLICING_FEATURES),
     config_pb2.SlicingSpec(feature_keys=[LABEL, INK_QUARTILE]),
 ]
 

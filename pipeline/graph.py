@@ -21,6 +21,8 @@ from components.keys import TEST, TRAIN
 from components.pusher.executor import Executor as PusherExecutor
 from components.quality_gate.component import QualityGate
 from components.resolvers import LatestOtherBlessedModelStrategy, LatestOtherStrategy
+from components.robustness.component import RobustnessEvaluator
+from components.run_report.component import RunReport
 from components.tfds_example_gen.component import TFDSExampleGen
 from components.tfds_example_gen.datasets import Dataset
 from components.tflite_exporter.component import TFLiteExporter
@@ -151,6 +153,18 @@ def create_pipeline(config: RunConfig, dataset: Dataset, schema_file: Path) -> p
         "device_validator",
     )
 
+    # How much does it keep when images get worse?
+    robustness_evaluator = _with_code(
+        RobustnessEvaluator(
+            examples=examples,
+            model=release,
+            baseline_model=baseline,
+            dataset=described,
+            seed=config.training.seed,
+        ),
+        "robustness",
+    )
+
     # May it ship?
     quality_gate = _with_code(
         QualityGate(
@@ -158,8 +172,10 @@ def create_pipeline(config: RunConfig, dataset: Dataset, schema_file: Path) -> p
             saved_model_evaluation=saved_model_evaluator.outputs["evaluation"],
             tflite_evaluation=tflite_evaluator.outputs["evaluation"],
             device_validation=device_validator.outputs["blessing"],
+            robustness=robustness_evaluator.outputs["evaluation"],
             config=config.recorded(),
             dataset=described,
+            least_robustness=config.thresholds.robustness,
             bless_anyway=config.bless_anyway,
         ),
         "quality_gate",
@@ -178,6 +194,24 @@ def create_pipeline(config: RunConfig, dataset: Dataset, schema_file: Path) -> p
         "pusher",
     )
 
+    # What should a person see of it?
+    run_report = _with_code(
+        RunReport(
+            examples=examples,
+            anomalies=example_validator.outputs["anomalies"],
+            model_run=trainer.outputs["model_run"],
+            variants=exporter.outputs["variants"],
+            saved_model_evaluation=saved_model_evaluator.outputs["evaluation"],
+            tflite_evaluation=tflite_evaluator.outputs["evaluation"],
+            predictions=device_validator.outputs["predictions"],
+            robustness=robustness_evaluator.outputs["evaluation"],
+            dataset=described,
+            seed=config.training.seed,
+        ),
+        "run_report",
+    )
+    run_report.add_upstream_node(pusher)
+
     return pipeline.Pipeline(
         pipeline_name=dataset.name,
         pipeline_root=str(config.pipeline_root / dataset.name),
@@ -194,8 +228,10 @@ def create_pipeline(config: RunConfig, dataset: Dataset, schema_file: Path) -> p
             saved_model_evaluator,
             tflite_evaluator,
             device_validator,
+            robustness_evaluator,
             quality_gate,
             pusher,
+            run_report,
         ],
         enable_cache=True,
         metadata_connection_config=_metadata_connection(config.pipeline_root),

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ml_metadata import errors
 from ml_metadata.metadata_store import metadata_store
@@ -91,6 +92,13 @@ def record(store: metadata_store.MetadataStore, run_id: str, facts: Mapping[str,
     for key, value in facts.items():
         context.custom_properties[key].string_value = json.dumps(value, sort_keys=True)
     store.put_contexts([context])
+
+
+def facts(store: metadata_store.MetadataStore, run_id: str) -> dict[str, Any]:
+    """Returns what `record` kept about a run; nothing if there is no such run."""
+    context = store.get_context_by_type_and_name(_RUN, run_id)
+    properties = context.custom_properties if context else {}
+    return {key: json.loads(value.string_value) for key, value in properties.items()}
 
 
 def forget_missing_pushes(store: metadata_store.MetadataStore) -> None:

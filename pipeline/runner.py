@@ -91,7 +91,7 @@ def run(config: RunConfig, console: Console, log: Path, run_id: str, fallback: R
       fallback: what to run, with a notice, if the dataset cannot be had; None if that is an error.
 
     Returns:
-      The summary, which is also in `<pipeline root>/reports/<run id>/summary.json`.
+      The summary, which is also in `<pipeline root>/reports/<run id>/summary.json`, beside the report's `index.html`.
 
     Raises:
       UserError: something that the user can mend; AnomaliesError if it is the data.
@@ -104,7 +104,7 @@ def run(config: RunConfig, console: Console, log: Path, run_id: str, fallback: R
         from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 
         from components import provenance
-        from pipeline import lineage, summary
+        from pipeline import lineage, report, summary
         from pipeline.observer import Interrupts, Observer, Timing
 
     log_to(log)
@@ -150,17 +150,19 @@ def run(config: RunConfig, console: Console, log: Path, run_id: str, fallback: R
                 "git_revision": provenance.git_revision(),
             },
         )
-        report = workspace.report_dir(config.pipeline_root, run_id) / summary.FILE
+        folder = workspace.report_dir(config.pipeline_root, run_id)
+        steps = lineage.steps(store, dataset.name, run_id)
         result = summary.summarize(
             run_id=run_id,
             dataset=dataset,
             split_counts=counts,
-            steps=lineage.steps(store, dataset.name, run_id),
+            steps=steps,
             timings={node: timing for node, timing in observer.timings.items() if node in STEPS},
             wall_seconds=time.monotonic() - started,
-            report=report,
+            report=folder / report.FILE,
         )
-        summary.write(result, report)
+        summary.write(result, folder / summary.FILE)
+        report.write(result, steps, lineage.facts(store, run_id), folder)
         workspace.point_latest(config.pipeline_root, run_id)
         return result
     except Exception as error:

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from components.errors import UserError
 from components.gate import Gate
 from components.keys import GATES, VARIANTS
 from components.pusher.executor import DESTINATION_PROPERTY
@@ -84,7 +85,7 @@ def summarize(
       steps: from ML Metadata.
       timings: by node id; only steps that have one are listed (resolvers look things up and do no work).
       wall_seconds: of the whole command.
-      report: the file that the summary goes to.
+      report: the page of the run.
     """
     outcome = _read_json(steps["QualityGate"].outputs["blessing"].uri / GATES)
     manifest = _read_json(steps["QualityGate"].outputs["blessing"].uri / version_dir.MANIFEST)
@@ -132,6 +133,26 @@ def read_all(root: Path) -> list[Summary]:
     """Returns the summaries below a pipeline root, oldest first."""
     files = sorted(root.glob(f"reports/*/{FILE}"))
     return [Summary.model_validate_json(file.read_text()) for file in files if not file.parent.is_symlink()]
+
+
+def find(root: Path, run: str) -> Summary:
+    """Returns the summary of a run that came to its end.
+
+    Args:
+      root: pipeline root.
+      run: id of the run, or `latest`.
+
+    Raises:
+      UserError: there is no such run.
+    """
+    runs = read_all(root)
+    found = runs[-1:] if run == "latest" else [summary for summary in runs if summary.run_id == run]
+    if not found:
+        known = ", ".join(summary.run_id for summary in runs[-5:]) or "none"
+        raise UserError(
+            f"No run {run!r} in {root} has come to its end. Expected `latest` or a run id; the last ones are: {known}."
+        )
+    return found[0]
 
 
 def _read_json(path: Path) -> Any:

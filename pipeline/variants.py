@@ -16,12 +16,10 @@ def export(root: Path, output: Path) -> Iterator[str]:
     Raises:
       UserError: there is no run, or the output is there already.
     """
-    runs = summary.read_all(root)
-    if not runs:
-        raise UserError(f"No run in {root} has come to its end yet: run `mnist-pipeline run` first.")
+    run = summary.find(root, "latest")
     if output.exists():
         raise UserError(f"{output} is there already. Name a directory that is not.")
-    steps = lineage.steps(lineage.open_store(root), runs[-1].dataset, runs[-1].run_id)
+    steps = lineage.steps(lineage.open_store(root), run.dataset, run.run_id)
     source = steps["TFLiteExporter"].outputs["variants"].uri
     shutil.copytree(source, output)
     for name, facts in json.loads((output / VARIANTS).read_text())["variants"].items():

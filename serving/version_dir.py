@@ -14,6 +14,7 @@ TFLITE = "model.tflite"
 LABELS = "labels.txt"
 GOLDEN = "golden.npz"
 MANIFEST = "manifest.json"
+MODEL_CARD = "model_card.md"
 
 
 class VersionDirError(ValueError):

@@ -5,6 +5,7 @@ import os
 import shutil
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,19 +46,25 @@ class Executor(executor.Executor):
             self._MarkNotPushed(pushed_model)
             return
         destination = json_format.Parse(exec_properties[specs.PUSH_DESTINATION_KEY], pusher_pb2.PushDestination())
-        blessing_uri = artifact_utils.get_single_uri(input_dict[specs.MODEL_BLESSING_KEY])
-        manifest = json.loads((Path(blessing_uri) / version_dir.MANIFEST).read_text(encoding="utf-8"))
-        version = push(Path(self.GetModelPath(input_dict)), manifest, Path(destination.filesystem.base_directory))
+        blessing = Path(artifact_utils.get_single_uri(input_dict[specs.MODEL_BLESSING_KEY]))
+        manifest = json.loads((blessing / version_dir.MANIFEST).read_text(encoding="utf-8"))
+        version = push(
+            Path(self.GetModelPath(input_dict)),
+            manifest,
+            Path(destination.filesystem.base_directory),
+            documents=[blessing / version_dir.MODEL_CARD],
+        )
         self._MarkPushed(pushed_model, pushed_destination=str(version), pushed_version=version.name)
 
 
-def push(release: Path, manifest: dict[str, Any], model_dir: Path) -> Path:
+def push(release: Path, manifest: dict[str, Any], model_dir: Path, documents: Sequence[Path] = ()) -> Path:
     """Copies a release beside its destination, checks it, and renames it into place.
 
     Args:
       release: the directory that was judged.
       manifest: of that release; the version is added to it.
       model_dir: `<serving-dir>/<model>`; made if it is not there.
+      documents: files that come with it; the manifest lists them too.
 
     Returns:
       The new version directory. Its number is the time in seconds since 1970, as TFX's Pusher numbers versions, or one
@@ -76,6 +83,8 @@ def push(release: Path, manifest: dict[str, Any], model_dir: Path) -> Path:
         try:
             shutil.copytree(release, unfinished, dirs_exist_ok=True)
             (unfinished / TFMA_TFLITE).rename(unfinished / version_dir.TFLITE)
+            for document in documents:
+                shutil.copy(document, unfinished)
             content = json.dumps({"model": model_dir.name, "version": version, **manifest}, indent=2)
             (unfinished / version_dir.MANIFEST).write_text(content, encoding="utf-8")
             version_dir.verify(unfinished)

@@ -6,6 +6,7 @@ from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 
 from components.quality_gate.executor import Executor
+from components.robustness.component import RobustnessEvaluation
 
 
 class QualityGateSpec(types.ComponentSpec):
@@ -14,6 +15,7 @@ class QualityGateSpec(types.ComponentSpec):
     PARAMETERS = {
         "config": ExecutionParameter(type=str),
         "dataset": ExecutionParameter(type=str),
+        "least_robustness": ExecutionParameter(type=float, optional=True),
         "bless_anyway": ExecutionParameter(type=str, optional=True),
     }
     INPUTS = {
@@ -21,6 +23,7 @@ class QualityGateSpec(types.ComponentSpec):
         "saved_model_evaluation": ChannelParameter(type=standard_artifacts.ModelEvaluation),
         "tflite_evaluation": ChannelParameter(type=standard_artifacts.ModelEvaluation),
         "device_validation": ChannelParameter(type=standard_artifacts.InfraBlessing),
+        "robustness": ChannelParameter(type=RobustnessEvaluation),
     }
     OUTPUTS = {"blessing": ChannelParameter(type=standard_artifacts.ModelBlessing)}
 
@@ -41,8 +44,10 @@ class QualityGate(base_component.BaseComponent):
         saved_model_evaluation: types.BaseChannel,
         tflite_evaluation: types.BaseChannel,
         device_validation: types.BaseChannel,
+        robustness: types.BaseChannel,
         config: str,
         dataset: str,
+        least_robustness: float | None = None,
         bless_anyway: str | None = None,
     ) -> None:
         """Makes the component.
@@ -52,8 +57,10 @@ class QualityGate(base_component.BaseComponent):
           saved_model_evaluation: TFMA's evaluation of its SavedModel.
           tflite_evaluation: TFMA's evaluation of its TFLite file.
           device_validation: the DeviceValidator's blessing of its TFLite file.
+          robustness: the RobustnessEvaluator's evaluation of its TFLite file.
           config: JSON of the settings the release was made with, for the manifest.
           dataset: JSON of the `Dataset` it was made from.
+          least_robustness: mean accuracy over the corruptions that is asked for, in 0..1; None if none is.
           bless_anyway: a reason to bless whatever the gates say; it is recorded with the blessing.
         """
         super().__init__(
@@ -62,8 +69,10 @@ class QualityGate(base_component.BaseComponent):
                 saved_model_evaluation=saved_model_evaluation,
                 tflite_evaluation=tflite_evaluation,
                 device_validation=device_validation,
+                robustness=robustness,
                 config=config,
                 dataset=dataset,
+                least_robustness=least_robustness,
                 bless_anyway=bless_anyway,
                 blessing=types.Channel(type=standard_artifacts.ModelBlessing),
             )

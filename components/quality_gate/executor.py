@@ -1,5 +1,6 @@
 """Executor of QualityGate."""
 
+import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +14,8 @@ from tfx.utils import path_utils
 
 from components import provenance
 from components.gate import Gate
-from components.keys import ABSTENTION, DEVICE, GATES, TFMA_TFLITE
+from components.keys import ABSTENTION, DEVICE, GATES, ROBUSTNESS, TFMA_TFLITE
+from components.quality_gate import model_card
 from components.quality_gate.gates import Evaluation, read_evaluation
 from components.tfds_example_gen.datasets import Dataset
 from serving import version_dir
@@ -39,9 +41,12 @@ class Executor(base_executor.BaseExecutor):
             file: read_evaluation(artifact_utils.get_single_uri(input_dict[f"{file}_evaluation"]), file)
             for file in (SAVED_MODEL, TFLITE)
         }
-        device = json.loads((Path(artifact_utils.get_single_uri(input_dict["device_validation"])) / DEVICE).read_text())
+        device = _read(input_dict["device_validation"], DEVICE)
         gates = [gate for evaluation in evaluations.values() for gate in evaluation.gates]
         gates += [Gate(**gate) for gate in device["gates"]]
+        robustness = _read(input_dict["robustness"], ROBUSTNESS)
+        if (least := exec_properties.get("least_robustness")) is not None:
+            gates.append(robustness_gate(robustness, least))
         override = exec_properties.get("bless_anyway")
         passed = not any(gate.refused for gate in gates)
         blessed = passed or bool(override)
@@ -57,11 +62,15 @@ class Executor(base_executor.BaseExecutor):
             dataset=Dataset.from_json(exec_properties["dataset"]),
             evaluations=evaluations,
             device=device["measurements"],
+            robustness=robustness,
             abstention=json.loads((Path(model.uri) / ABSTENTION).read_text()),
             config=json.loads(exec_properties["config"]),
             verdict=verdict,
             lineage={f"{key}_artifact": artifacts[0].id for key, artifacts in sorted(input_dict.items())},
         )
+        card = model_card.render(manifest, gates, evaluations[TFLITE].metrics).encode()
+        (folder / version_dir.MODEL_CARD).write_bytes(card)
+        manifest["files"][version_dir.MODEL_CARD] = {"bytes": len(card), "sha256": hashlib.sha256(card).hexdigest()}
         (folder / version_dir.MANIFEST).write_text(json.dumps(manifest, indent=2))
 
         file_name = constants.BLESSED_FILE_NAME if blessed else constants.NOT_BLESSED_FILE_NAME
@@ -78,6 +87,7 @@ def build_manifest(
     dataset: Dataset,
     evaluations: dict[str, Evaluation],
     device: dict[str, Any],
+    robustness: dict[str, Any],
     abstention: dict[str, Any],
     config: dict[str, Any],
     verdict: dict[str, Any],
@@ -90,6 +100,7 @@ def build_manifest(
       dataset: what it was made from.
       evaluations: by file.
       device: what the DeviceValidator measured.
+      robustness: what the RobustnessEvaluator measured.
       abstention: the probability below which an answer should not be believed, and how it was chosen.
       config: the settings it was made with.
       verdict: of the gates.
@@ -103,6 +114,7 @@ def build_manifest(
         "files": dict(sorted(files.items())),
         "metrics": {file: evaluation.metrics["overall"] for file, evaluation in evaluations.items()},
         "device": device,
+        "robustness": robustness["model"],
         "abstention": abstention,
         "verdict": verdict,
         "lineage": lineage,
@@ -110,3 +122,20 @@ def build_manifest(
         "git_revision": provenance.git_revision(),
         "packages": provenance.package_versions(),
     }
+
+
+def robustness_gate(robustness: dict[str, Any], least: float) -> Gate:
+    """Compares the mean accuracy over the corruptions with the least that is asked for."""
+    value = robustness["model"]["mean"]
+    baseline = robustness.get("baseline_model", {}).get("mean")
+    reason = (
+        f"mean accuracy of tflite under the corruptions is {value:.4f}, on {robustness['images']:,} test images; "
+        f"at least {least:.4f} is asked for"
+    )
+    return Gate(
+        "tflite robustness", "mean_corrupted_accuracy", "corrupted", value, least, baseline, value >= least, reason
+    )
+
+
+def _read(artifacts: list[types.Artifact], name: str) -> dict[str, Any]:
+    return json.loads((Path(artifact_utils.get_single_uri(artifacts)) / name).read_text(encoding="utf-8"))

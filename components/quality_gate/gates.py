@@ -9,6 +9,9 @@ from tensorflow_model_analysis.proto import config_pb2
 
 from components.gate import Gate
 
+OVERALL = "overall"
+_DIFFERENCE = "_diff"  # TFMA's suffix for the candidate's metric less the baseline's
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -41,20 +44,22 @@ def read_evaluation(path: str, file: str) -> Evaluation:
     if all(gate.passed for gate in gates) and not validation.validation_ok:
         # TFMA knows reasons that no single comparison shows, such as a slice without any example.
         reason = f"TFMA refused {file}: " + " ".join(str(validation).split())
-        gates.append(Gate(file, "validation", "overall", 0.0, 1.0, None, False, reason))
+        gates.append(Gate(file, "validation", OVERALL, 0.0, 1.0, None, False, reason))
     return Evaluation(metrics, baseline, gates)
 
 
 def slice_name(key: tuple[tuple[str, object], ...]) -> str:
     """Returns a TFMA slice key as text: `(("label", 3),)` -> `label=3`, `()` -> `overall`."""
-    return ", ".join(f"{feature}={value}" for feature, value in key) or "overall"
+    return ", ".join(f"{feature}={value}" for feature, value in key) or OVERALL
 
 
 def _metrics(result: tfma.EvalResult) -> dict[str, dict[str, float]]:
-    """Returns the scalar metrics of all classes together, by slice."""
+    """Returns the scalar metrics of all classes together, by slice; not their differences from a baseline."""
     return {
         slice_name(key): {
-            name: value["doubleValue"] for name, value in outputs[""][""].items() if "doubleValue" in value
+            name: value["doubleValue"]
+            for name, value in outputs[""][""].items()
+            if "doubleValue" in value and not name.endswith(_DIFFERENCE)
         }
         for key, outputs in result.slicing_metrics
     }
@@ -79,7 +84,7 @@ def _gates(
 
 
 def _matches(slicing: config_pb2.SlicingSpec, part: str) -> bool:
-    features = [] if part == "overall" else [item.partition("=")[0] for item in part.split(", ")]
+    features = [] if part == OVERALL else [item.partition("=")[0] for item in part.split(", ")]
     return sorted(slicing.feature_keys) == sorted(features)
 
 

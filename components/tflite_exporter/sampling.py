@@ -1,6 +1,5 @@
 """Drawing a few examples that stand for many."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,17 +51,18 @@ def draw(files: list[str], image_shape: tuple[int, int, int], per_class: int, se
       per_class: examples of each class.
       seed: of the draw.
     """
-    labels = np.concatenate(list(_labels(files)))
-    indices = stratified_indices(labels, per_class, seed)
+    labels_of_all = labels(files)
+    indices = stratified_indices(labels_of_all, per_class, seed)
     drawn = _records(files, set(indices.tolist()))
     encoded = tf.io.parse_example(drawn, {IMAGE: tf.io.FixedLenFeature([], tf.string)})[IMAGE]
-    return Sample(indices, drawn, images.decode(encoded, image_shape).numpy(), labels[indices])
+    return Sample(indices, drawn, images.decode(encoded, image_shape).numpy(), labels_of_all[indices])
 
 
-def _labels(files: list[str]) -> Iterator[np.ndarray]:
+def labels(files: list[str]) -> np.ndarray:
+    """Reads the labels of all examples of gzipped TFRecord files, int64 [N], in order."""
     spec = {LABEL: tf.io.FixedLenFeature([], tf.int64)}
-    for batch in records.read(files).batch(1024):
-        yield tf.io.parse_example(batch, spec)[LABEL].numpy()
+    batches = [tf.io.parse_example(batch, spec)[LABEL].numpy() for batch in records.read(files).batch(1024)]
+    return np.concatenate(batches)
 
 
 def _records(files: list[str], wanted: set[int]) -> list[bytes]:

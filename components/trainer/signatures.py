@@ -9,13 +9,12 @@ import tensorflow_transform as tft
 
 from components.keys import (
     IMAGE,
-    INK_QUARTILE,
     LABEL,
     NORMALIZED,
     PROBABILITIES,
     SERVE_EXAMPLES,
     SERVE_IMAGES,
-    STROKE_WIDTH,
+    SLICING_FEATURES,
     TRANSFORM_FEATURES,
 )
 
@@ -51,7 +50,7 @@ class ServingModel(tf.Module):
     def transform_features(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         """Computes the slicing features of serialised tf.Examples, for TFMA."""
         features = self.transform(tf.io.parse_example(examples, self._raw_spec))
-        return {key: features[key] for key in (INK_QUARTILE, STROKE_WIDTH)}
+        return {key: features[key] for key in SLICING_FEATURES}
 
     def _classify(self, normalized: tf.Tensor) -> dict[str, tf.Tensor]:
         probabilities = tf.nn.softmax(self.network(normalized, training=False))

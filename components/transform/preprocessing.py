@@ -7,7 +7,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from components import images
-from components.keys import IMAGE, INK_QUARTILE, LABEL, NORMALIZED, PIXELS, STROKE_WIDTH
+from components.keys import CROSSINGS, IMAGE, INK_QUARTILE, LABEL, NORMALIZED, PIXELS, STROKE_WIDTH
 
 _BUCKETS = 4
 _GREY_LEVELS = 256
@@ -24,8 +24,8 @@ def preprocessing_fn(inputs: dict[str, tf.Tensor], custom_config: dict[str, Any]
       `normalized`, float32 [N, height, width, channels], of mean 0 and standard deviation 1 over the training split;
       `pixels`, int64 of the same shape, in 0..255;
       `label`, int64 [N];
-      `ink_quartile` and `stroke_width`, int64 [N], the quartile (0..3) of the training split that an image's ink and
-      stroke width fall into.
+      `ink_quartile`, `stroke_width` and `crossings`, int64 [N], the quartile (0..3) of the training split that an
+      image's ink, stroke width and crossings fall into.
     """
     pixels = images.decode(inputs[IMAGE], tuple(custom_config["image_shape"]))
     values = tf.cast(pixels, tf.float32)
@@ -36,6 +36,7 @@ def preprocessing_fn(inputs: dict[str, tf.Tensor], custom_config: dict[str, Any]
         LABEL: tf.reshape(inputs[LABEL], [-1]),
         INK_QUARTILE: tft.bucketize(ink(brightness), _BUCKETS, name="ink"),
         STROKE_WIDTH: tft.bucketize(stroke_width(brightness), _BUCKETS, name="stroke"),
+        CROSSINGS: tft.bucketize(crossings(brightness), _BUCKETS, name="crossings"),
     }
 
 
@@ -69,6 +70,23 @@ def stroke_width(brightness: tf.Tensor) -> tf.Tensor:
     right = level[:, :-1, 1:] - level[:, :-1, :-1]
     boundary = tf.reduce_sum(tf.sqrt(tf.square(down) + tf.square(right)), axis=[1, 2])
     return tf.math.divide_no_nan(2.0 * tf.reduce_sum(level, axis=[1, 2]), boundary)
+
+
+def crossings(brightness: tf.Tensor) -> tf.Tensor:
+    """Counts how many strokes a straight line crosses: the mean over the rows and columns that cross any.
+
+    Args:
+      brightness: float32 [N, height, width], in 0..255; a stroke is what is brighter than half.
+
+    Returns:
+      float32 [N]; 0 for an image without strokes.
+    """
+    bright = tf.cast(tf.pad(brightness, [[0, 0], [1, 0], [1, 0]]) > 127.5, tf.int32)
+    into_row = tf.reduce_sum(tf.maximum(bright[:, 1:, 1:] - bright[:, 1:, :-1], 0), axis=2)
+    into_column = tf.reduce_sum(tf.maximum(bright[:, 1:, 1:] - bright[:, :-1, 1:], 0), axis=1)
+    lines = tf.cast(tf.concat([into_row, into_column], axis=1), tf.float32)
+    crossed = tf.reduce_sum(tf.cast(lines > 0, tf.float32), axis=1)
+    return tf.math.divide_no_nan(tf.reduce_sum(lines, axis=1), crossed)
 
 
 def normalization_table(transform: tft.TransformFeaturesLayer, shape: tuple[int, int, int]) -> np.ndarray:

@@ -243,6 +243,6 @@ def test_the_slicing_features_are_those_of_transform(
     expected = transform_output.transform_features_layer()(
         tf.io.parse_example(stored_digits, transform_output.raw_feature_spec())
     )
-    assert set(found) == {"ink_quartile", "stroke_width"}
+    assert set(found) == {"ink_quartile", "stroke_width", "crossings"}
     for key, values in found.items():
         np.testing.assert_array_equal(values, expected[key])

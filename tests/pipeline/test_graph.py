@@ -28,8 +28,10 @@ ORDER = [
     "SavedModelEvaluator",
     "TFLiteEvaluator",
     "DeviceValidator",
+    "RobustnessEvaluator",
     "QualityGate",
     "Pusher",
+    "RunReport",
 ]
 TFX_ALONE = {"ImportSchemaGen", "StatisticsGen", "PreviousStatistics", "LatestBlessedModel"}
 
@@ -168,6 +170,7 @@ def test_both_files_are_judged_by_the_same_metrics_on_the_same_slices() -> None:
         ["label"],
         ["ink_quartile"],
         ["stroke_width"],
+        ["crossings"],
         ["label", "ink_quartile"],
     ]
     assert list(one.slicing_specs) == list(other.slicing_specs)

@@ -1,0 +1,1 @@
+"""A run's report: what it says in figures, and the figures it shows."""

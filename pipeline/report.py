@@ -1,0 +1,181 @@
+"""The page of a run: what the RunReport drew, and the run's own verdict, push, steps and lineage."""
+
+import json
+import shlex
+import shutil
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from components.errors import UserError
+from components.keys import REPORT
+from pipeline import lineage
+from pipeline.config import DECIDING, RunConfig
+from pipeline.console import nearest_gates, pushed
+from pipeline.lineage import Step
+from pipeline.summary import Summary, find
+from pipeline.workspace import report_dir
+from serving import version_dir
+
+FILE = "index.html"
+
+_SECTIONS = {
+    "gates": "Gates",
+    "data": "Data",
+    "training": "Training",
+    "evaluation": "Evaluation",
+    "robustness": "Robustness",
+    "device": "Device",
+    "lineage": "Lineage",
+}
+
+
+def write(summary: Summary, steps: Mapping[str, Step], facts: Mapping[str, Any], folder: Path) -> Path:
+    """Writes `index.html`, which needs no other file and no network, and beside it the pictures and the model card.
+
+    Args:
+      summary: of the run.
+      steps: its steps, from ML Metadata.
+      facts: what ML Metadata records of the run: config, data fingerprint, packages, git revision.
+      folder: that exists.
+
+    Returns:
+      The path of the page.
+    """
+    content = steps["RunReport"].outputs["report"].uri
+    blessing = steps["QualityGate"].outputs["blessing"].uri
+    for picture in (*content.glob("*.png"), *content.glob("*.svg")):
+        shutil.copyfile(picture, folder / picture.name)
+    shutil.copyfile(blessing / version_dir.MODEL_CARD, folder / version_dir.MODEL_CARD)
+    page = render(
+        summary,
+        content=_read_json(content / REPORT),
+        figures={picture.stem: picture.read_text(encoding="utf-8") for picture in sorted(content.glob("*.svg"))},
+        manifest=_read_json(blessing / version_dir.MANIFEST),
+        artifacts={
+            node: {key: output.id for key, output in sorted(step.outputs.items())} for node, step in steps.items()
+        },
+        evaluations=[str(steps[node].outputs["evaluation"].uri) for node in ("SavedModelEvaluator", "TFLiteEvaluator")],
+        facts=facts,
+    )
+    beside = folder / f".{FILE}"
+    beside.write_text(page, encoding="utf-8")
+    return beside.replace(folder / FILE)
+
+
+def page(root: Path, run: str) -> Path:
+    """Returns the page of a run; one that is not there (any more) is made anew from the run's artifacts.
+
+    Args:
+      root: pipeline root.
+      run: id of the run, or `latest`.
+
+    Raises:
+      UserError: there is no such run, or its artifacts are gone too.
+    """
+    summary = find(root, run)
+    folder = report_dir(root, summary.run_id)
+    if (folder / FILE).exists():
+        return folder / FILE
+    store = lineage.open_store(root)
+    try:
+        return write(
+            summary, lineage.steps(store, summary.dataset, summary.run_id), lineage.facts(store, summary.run_id), folder
+        )
+    except (KeyError, FileNotFoundError) as error:
+        raise UserError(
+            f"Cannot make the report of run {summary.run_id}: its artifacts in {root} are gone ({error}). Run the "
+            "pipeline again."
+        ) from error
+
+
+def render(
+    summary: Summary,
+    content: Mapping[str, Any],
+    figures: Mapping[str, str],
+    manifest: Mapping[str, Any],
+    artifacts: Mapping[str, Mapping[str, int]],
+    evaluations: list[str],
+    facts: Mapping[str, Any],
+) -> str:
+    """Returns the page.
+
+    Args:
+      summary: of the run.
+      content: the RunReport's `report.json`.
+      figures: SVG elements by name.
+      manifest: of the release.
+      artifacts: ids of outputs in ML Metadata, by step and output.
+      evaluations: directories that `tfma.load_eval_result` reads.
+      facts: see `write`.
+    """
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    template = environment.from_string((files("pipeline") / "templates" / "report.html.j2").read_text(encoding="utf-8"))
+    return template.render(
+        summary=summary,
+        headline=headline(summary),
+        pushed=pushed_sentence(summary),
+        sections=_SECTIONS.items(),
+        shown_gates=nearest_gates(summary),
+        content=content,
+        figures=figures,
+        manifest=manifest,
+        config=facts["config"],
+        artifacts=artifacts,
+        evaluations=evaluations,
+        facts=facts,
+        command=command(facts["config"], facts["git_revision"]),
+        model_card=version_dir.MODEL_CARD,
+    )
+
+
+def headline(summary: Summary) -> str:
+    """Returns the verdict's reason in one sentence."""
+    failed = summary.failed_gates
+    not_run = sum(gate.passed is None for gate in summary.gates)
+    if not failed:
+        unknown = f", {not_run} not run" if not_run else ""
+        return f"all of {len(summary.gates) - not_run} comparisons passed{unknown}."
+    reason = failed[0].reason
+    others = f" ({len(failed) - 1} more of {len(summary.gates)} comparisons refuse it)" if len(failed) > 1 else ""
+    if summary.blessed:
+        return f"in spite of its gates, because: {summary.bless_anyway}. {reason}{others}."
+    return f"{reason}{others}."
+
+
+def pushed_sentence(summary: Summary) -> str:
+    """Returns what was pushed, and where."""
+    return f"Pushed: {pushed(summary)}."
+
+
+def command(config: Mapping[str, Any], git_revision: str | None) -> str:
+    """Returns the commands that make the run again, as far as its settings decide the result."""
+    defaults = flat(json.loads(RunConfig().model_dump_json(include=DECIDING)))
+    ours = flat({key: config[key] for key in sorted(DECIDING)})
+    changed = {key: value for key, value in ours.items() if value != defaults.get(key)}
+    options = [word for key, value in changed.items() if value is not None for word in ("--set", f"{key}={value}")]
+    lines = [f"git checkout {git_revision.removesuffix('-dirty')}"] if git_revision else []
+    if git_revision and git_revision.endswith("-dirty"):
+        lines[0] += "  # and the changes that were not committed then"
+    lines.append(shlex.join(["mnist-pipeline", "run", *options]))
+    return "\n".join(lines)
+
+
+def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Returns nested settings by their dotted names, as `--set` takes them."""
+    named: dict[str, Any] = {}
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            named |= flat(value, f"{prefix}{key}.")
+        else:
+            named[f"{prefix}{key}"] = value
+    return named
+
+
+def _read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
