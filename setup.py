@@ -24,6 +24,7 @@ setup(
     description="From a TensorFlow dataset to a blessed, pushed SavedModel and full-integer TFLite file.",
     long_description=(_ROOT / "README.md").read_text(),
     long_description_content_type="text/markdown",
+    license="Apache-2.0",
     python_requires=">=3.11,<3.12",
     packages=find_packages(include=["pipeline*", "components*", "serving*"]),
     package_data={

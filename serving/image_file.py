@@ -53,8 +53,8 @@ def read(source: str | os.PathLike[str] | bytes | BinaryIO, channels: Literal[1,
             image = Image.open(BytesIO(content), formats=FORMATS)
     except UnidentifiedImageError as error:
         raise ImageFileError(
-            f"{name} is no picture that can be read: expected one of {', '.join(FORMATS)}, got {len(content)} bytes that start with "
-            f"{content[:8]!r}. Save it as PNG or JPEG."
+            f"{name} is no picture that can be read: expected one of {', '.join(FORMATS)}, got "
+            f"{len(content)} bytes that start with {content[:8]!r}. Save it as PNG or JPEG."
         ) from error
     except Image.DecompressionBombError as error:
         raise ImageFileError(f"{name} is too large: {error} {_SMALLER}") from error

@@ -19,6 +19,8 @@ _ARENA_STEP = 1024
 # Methods of MicroMutableOpResolver whose names do not follow from the operator's.
 _METHODS = {
     "BATCH_MATMUL": "AddBatchMatMul",
+    "CUMSUM": "AddCumSum",
+    "PADV2": "AddPadV2",
     "UNIDIRECTIONAL_SEQUENCE_LSTM": "AddUnidirectionalSequenceLSTM",
 }
 

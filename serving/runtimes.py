@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import zipfile
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -82,8 +83,11 @@ def execute(runtime: Runtime, model: Path, images: np.ndarray, timeout: float = 
         said = process.stderr.decode(errors="replace")
         if process.returncode:
             raise RuntimeFailedError(f"{runtime} could not run the file: {_reason(process.returncode, said)}")
-        with np.load(outputs) as results:
-            return Execution(results["outputs"], results["latencies_us"], _arena_bytes(said))
+        try:
+            with np.load(outputs) as results:
+                return Execution(results["outputs"], results["latencies_us"], _arena_bytes(said))
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:  # it ended as if all were well
+            raise RuntimeFailedError(f"{runtime} could not run the file: it left no answers.") from error
 
 
 def _reason(code: int, said: str) -> str:

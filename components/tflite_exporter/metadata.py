@@ -131,8 +131,9 @@ def _with_archive(content: bytes, files: dict[str, bytes]) -> bytes:
     """Replaces the archive behind a model: the populator puts the time of day in it, and equal models would differ."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         start = min(item.header_offset for item in archive.infolist())
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
+    # Appended, so that offsets count from the start of the file: Android's reader of metadata takes them as they are.
+    buffer = io.BytesIO(content[:start])
+    with zipfile.ZipFile(buffer, "a") as archive:
         for name, data in files.items():
             archive.writestr(zipfile.ZipInfo(name), data)
-    return content[:start] + buffer.getvalue()
+    return buffer.getvalue()

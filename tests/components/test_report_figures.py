@@ -150,6 +150,7 @@ def test_balance_is_in_shares_of_each_split() -> None:
     heights = [[bar.get_height() for bar in container] for container in axes.containers]
     np.testing.assert_allclose(heights, [[0.1, 0.2, 0.7], [0.25, 0.25, 0.5]])
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["train (100)", "test (4)", "even"]
+    assert drawn(axes, "even")[1] == pytest.approx([1 / 3, 1 / 3])
     assert figure.get_label().endswith("from 10.0% to 70.0%.")
     assert [label.get_text() for label in axes.get_xticklabels()] == NAMES
 

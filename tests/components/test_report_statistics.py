@@ -145,12 +145,12 @@ def test_the_most_confident_mistakes_come_first() -> None:
 def test_flips_are_told_apart() -> None:
     one_hot = np.eye(3, dtype=np.float32)
     labels = np.array([0, 0, 0, 0, 1, 1])
-    first, second = np.array([0, 1, 0, 1, 1, 2]), np.array([0, 2, 2, 0, 1, 1])
+    first, second = np.array([0, 1, 0, 0, 1, 2]), np.array([0, 2, 2, 0, 1, 1])
     comparison = statistics.compare(labels, one_hot[first], one_hot[second])
-    assert comparison.agreement == pytest.approx(2 / 6)
-    assert comparison.flips.tolist() == [2, 3, 5, 1]  # broken; mended; neither
-    assert (comparison.broken, comparison.mended) == (1, 2)
-    np.testing.assert_array_equal(comparison.recall_change[:2], [0, 0.5])
+    assert comparison.agreement == pytest.approx(3 / 6)
+    assert comparison.flips.tolist() == [2, 5, 1]  # broken; mended; neither
+    assert (comparison.broken, comparison.mended) == (1, 1)
+    np.testing.assert_array_equal(comparison.recall_change[:2], [-0.25, 0.5])
     assert np.isnan(comparison.recall_change[2])
 
 

@@ -72,7 +72,6 @@ def test_ink_is_bright_on_0_whatever_it_was() -> None:
 @given(digit=st.integers(0, 9), left=st.integers(3, 100), top=st.integers(3, 100))
 def test_it_does_not_matter_where_a_digit_is(digit: int, left: int, top: int) -> None:
     here, there = (prepare(on_paper(place(ink_of(digit, 80), 240, *at))) for at in ((60, 60), (left, top)))
-    assert np.abs(here.astype(int) - there).max() <= 40
     assert likeness(here, there) > 0.99
 
 
@@ -80,7 +79,7 @@ def test_it_does_not_matter_where_a_digit_is(digit: int, left: int, top: int) ->
 @given(digit=st.integers(0, 9), seed=st.integers(0, 2**16), side=st.integers(150, 260))
 def test_the_negative_of_a_picture_gives_the_same(digit: int, seed: int, side: int) -> None:
     picture = on_paper(place(drawn(digit, np.random.default_rng(seed)), side, 7, 11))
-    assert np.abs(prepare(picture).astype(int) - prepare(255 - picture)).max() <= 8
+    assert likeness(prepare(picture), prepare(255 - picture)) > 0.999
 
 
 @settings(max_examples=10, deadline=None)
