@@ -86,7 +86,7 @@ def read_data(path: Path, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarra
     wanted = f"expected an NPZ file of `images`, uint8 [N, {', '.join(map(str, shape))}], and `labels`, int [N]"
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            images, labels = arrays["images"], arrays["labels"]
+            images, labels = np.asarray(arrays["images"]), np.asarray(arrays["labels"])  # no arrays come as bytes
     except (OSError, ValueError, KeyError, AttributeError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise DataFileError(f"Cannot read {path}: {wanted}, got {type(error).__name__}: {error}") from error
     if images.shape[1:] == shape[:-1] and shape[-1] == 1:

@@ -73,7 +73,7 @@ def svg(figure: Figure) -> str:
     """Returns a figure as an `<svg>` element that can stand in a page: transparent, in the page's text colour."""
     buffer = io.StringIO()
     metadata = {"Title": figure.get_label(), "Date": None, "Creator": None, "Format": None, "Type": None}
-    figure.savefig(buffer, format="svg", transparent=True, metadata=metadata)
+    figure.savefig(buffer, format="svg", metadata=metadata)
     text = buffer.getvalue()
     text = text[text.index("<svg ") :].replace("<svg ", '<svg role="img" ', 1)
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)

@@ -1,12 +1,12 @@
 """What the report states of a model, from its labels and probabilities."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from scipy import stats
 from sklearn import metrics
 
-from components.run_report.data import ClassScore, Comparison, Reliability, SliceScore
+from components.run_report.data import ClassScore, Comparison, Reliability
 
 BINS = 15  # as in Guo et al. and in the evaluator
 CONFIDENCE_LEVEL = 0.95
@@ -66,40 +66,6 @@ def reliability(labels: np.ndarray, probabilities: np.ndarray) -> Reliability:
     error = float(np.abs(sum_of_confidence - right).sum() / len(labels))
     with np.errstate(invalid="ignore"):
         return Reliability(count, sum_of_confidence / count, right / count, error)
-
-
-def slices(features: Mapping[str, np.ndarray], crosses: Iterable[Sequence[str]]) -> dict[str, np.ndarray]:
-    """Divides examples by the values of features.
-
-    Args:
-      features: [N] values by name.
-      crosses: which features to divide by, as in `[["label"], ["label", "ink_quartile"]]`.
-
-    Returns:
-      Which examples are in it, bool [N], of each slice that has any; named as TFMA's are by the quality gate.
-    """
-    members: dict[str, np.ndarray] = {}
-    for cross in crosses:
-        table = np.stack([features[name] for name in cross], axis=1)
-        values, which = np.unique(table, axis=0, return_inverse=True)
-        for index, row in enumerate(values.tolist()):
-            name = ", ".join(f"{feature}={value}" for feature, value in zip(cross, row, strict=True))
-            members[name] = which.ravel() == index
-    return members
-
-
-def slice_scores(correct: np.ndarray, members: Mapping[str, np.ndarray]) -> list[SliceScore]:
-    """Returns the accuracy on each slice with its confidence interval, worst first, the larger first of equal ones.
-
-    Args:
-      correct: bool [N], whether the model is right.
-      members: bool [N] by slice, from `slices`.
-    """
-    scores = []
-    for name, member in members.items():
-        count, right = int(member.sum()), int(correct[member].sum())
-        scores.append(SliceScore(name, count, right / count, *accuracy_interval(right, count)))
-    return sorted(scores, key=lambda score: (score.accuracy, -score.count))
 
 
 def accuracy_interval(right: int, count: int) -> tuple[float, float]:

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
+from PIL import Image
 
 from components.run_report import figures, statistics
 from components.run_report.data import ClassScore, SliceScore, Variant
@@ -110,6 +111,8 @@ def test_every_figure_stands_in_a_page_of_any_colour(name: str, tmp_path: Path) 
     assert not ids
     background = next(element for element in root.iter() if element.tag.endswith("}path"))
     assert background.get("style") == "fill: none"
+    with Image.open(tmp_path / f"{name}.png") as picture:
+        assert picture.convert("RGBA").getpixel((0, 0)) == (255, 255, 255, 255)
 
 
 @pytest.mark.parametrize("name", ["confusion", "samples"])

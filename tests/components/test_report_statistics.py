@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from components.evaluator import metrics
-from components.run_report import statistics
+from components.run_report import content, statistics
 
 NAMES = ["a", "b", "c", "d"]
 # Nothing is predicted as c, and d neither appears nor is predicted.
@@ -72,26 +72,14 @@ def test_the_calibration_error_is_that_of_the_evaluator(seed: int, levels: int) 
     np.testing.assert_array_equal(bins.count, counts.bins[:, 0])
 
 
-def test_slices_are_named_as_the_gates_name_them() -> None:
-    features = {"label": np.array([0, 1, 1, 0]), "ink_quartile": np.array([3, 3, 2, 3])}
-    members = statistics.slices(features, [["label"], ["label", "ink_quartile"]])
-    assert {name: np.flatnonzero(member).tolist() for name, member in members.items()} == {
-        "label=0": [0, 3],
-        "label=1": [1, 2],
-        "label=0, ink_quartile=3": [0, 3],
-        "label=1, ink_quartile=2": [2],
-        "label=1, ink_quartile=3": [1],
-    }
-
-
 def test_slices_come_worst_first_and_larger_first_among_equals() -> None:
-    correct = np.array([1, 1, 0, 1, 0, 1], bool)
-    members = {
-        "good": np.array([1, 1, 0, 1, 0, 1], bool),
-        "small": np.array([0, 0, 1, 1, 0, 0], bool),
-        "large": np.array([1, 0, 1, 1, 1, 0], bool),
+    metrics = {
+        "overall": {"accuracy": 0.7, "example_count": 10.0},
+        "good": {"accuracy": 1.0, "example_count": 4.0},
+        "small": {"accuracy": 0.5, "example_count": 2.0},
+        "large": {"accuracy": 0.5, "example_count": 4.0},
     }
-    scores = statistics.slice_scores(correct, members)
+    scores = content.slice_scores(metrics)
     assert [(score.name, score.count, score.accuracy) for score in scores] == [
         ("large", 4, 0.5),
         ("small", 2, 0.5),

@@ -134,6 +134,15 @@ def test_ruled_lines_are_dropped_even_where_they_cross() -> None:
     assert likeness(prepare(ruled), prepare(clean)) > 0.97
 
 
+@pytest.mark.parametrize("shade", [0.8, 0.6])
+def test_a_patch_of_shadow_around_a_digit_is_no_ink(shade: float) -> None:
+    clean = page((ink_of(3), 270, 100))
+    patch = Image.new("F", (600, 300), 1.0)
+    patch.paste(shade, (150, 30, 470, 270))
+    soft = patch.resize((20, 10), Image.Resampling.BOX).resize((600, 300), Image.Resampling.BILINEAR)
+    assert likeness(prepare((clean * np.asarray(soft)).astype(np.uint8)), prepare(clean)) > 0.97
+
+
 def test_what_comes_in_from_the_border_is_dropped() -> None:
     clean = page((ink_of(3), 250, 80))
     table = clean.copy()
