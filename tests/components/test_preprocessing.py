@@ -69,6 +69,28 @@ def test_a_blank_image_has_no_stroke() -> None:
     assert stroke_width(np.zeros((28, 28), np.float32)) == 0
 
 
+def crossings(image: np.ndarray) -> float:
+    return float(preprocessing.crossings(image[None])[0])
+
+
+def test_a_line_crosses_a_bar_once_and_two_bars_twice() -> None:
+    assert crossings(bar(3)) == 1
+    # Of the lines that cross any ink, 20 rows cross both bars and 6 columns one of them.
+    assert crossings(np.maximum(bar(3), bar(3, left=20))) == pytest.approx((20 * 2 + 6) / 26)
+
+
+def test_a_ring_is_crossed_twice_in_its_middle_and_once_at_its_rims() -> None:
+    ring = np.zeros((28, 28), np.float32)
+    ring[5:15, 5:15], ring[7:13, 7:13] = 255, 0
+    assert crossings(ring) == pytest.approx((6 * 2 + 4) / 10)
+    assert crossings(ring.T) == crossings(ring)
+
+
+def test_a_stroke_at_the_edge_is_crossed_and_a_dark_one_is_not() -> None:
+    assert crossings(bar(3, left=0)) == crossings(bar(3, left=25)) == 1
+    assert crossings(bar(3, level=127)) == crossings(np.zeros((28, 28), np.float32)) == 0
+
+
 def features(transform_output: tft.TFTransformOutput, records: list[bytes]) -> dict[str, np.ndarray]:
     parsed = tf.io.parse_example(records, transform_output.raw_feature_spec())
     return {key: value.numpy() for key, value in transform_output.transform_features_layer()(parsed).items()}
@@ -102,7 +124,7 @@ def test_the_normalisation_has_mean_0_and_deviation_1_over_what_it_was_fitted_to
     np.testing.assert_allclose(transformed["normalized"], expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("feature", ["ink_quartile", "stroke_width"])
+@pytest.mark.parametrize("feature", ["ink_quartile", "stroke_width", "crossings"])
 def test_each_quartile_holds_about_a_quarter(transformed: dict[str, np.ndarray], feature: str) -> None:
     counts = Counter(transformed[feature].tolist())
     assert set(counts) == {0, 1, 2, 3}
@@ -110,7 +132,12 @@ def test_each_quartile_holds_about_a_quarter(transformed: dict[str, np.ndarray],
 
 
 @pytest.mark.parametrize(
-    ("feature", "amount"), [("ink_quartile", preprocessing.ink), ("stroke_width", preprocessing.stroke_width)]
+    ("feature", "amount"),
+    [
+        ("ink_quartile", preprocessing.ink),
+        ("stroke_width", preprocessing.stroke_width),
+        ("crossings", preprocessing.crossings),
+    ],
 )
 def test_a_higher_quartile_holds_more_of_what_it_is_of(
     transformed: dict[str, np.ndarray], pixels: np.ndarray, feature: str, amount: Callable
