@@ -168,7 +168,7 @@ def _fit_surface(values: np.ndarray) -> np.ndarray:
     frame[1:-1, 1:-1] = 0
     coefficients = np.zeros(len(terms), np.float32)
     deviation = values - np.median(values[frame > 0])
-    for among, order in [(frame, 3)] * 8 + [(everywhere, 6)] * 12:
+    for among, order in [(frame, 1)] * 4 + [(everywhere, 3)] * 8 + [(everywhere, 6)] * 8:
         weighted = terms[:order] * (among / (_FAR_OFF**2 + deviation**2)).ravel()
         coefficients[:order] = np.linalg.lstsq(weighted @ terms[:order].T, weighted @ values.ravel(), rcond=None)[0]
         deviation = values - _surface(coefficients, values.shape)

@@ -1,5 +1,7 @@
 """Digits come out in MNIST's convention, wherever, however large and in whichever tones they were drawn."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -134,12 +136,12 @@ def test_ruled_lines_are_dropped_even_where_they_cross() -> None:
     assert likeness(prepare(ruled), prepare(clean)) > 0.97
 
 
-@pytest.mark.parametrize("shade", [0.8, 0.6])
+@pytest.mark.parametrize("shade", [0.7, 0.45])
 def test_a_patch_of_shadow_around_a_digit_is_no_ink(shade: float) -> None:
-    clean = page((ink_of(3), 270, 100))
-    patch = Image.new("F", (600, 300), 1.0)
-    patch.paste(shade, (150, 30, 470, 270))
-    soft = patch.resize((20, 10), Image.Resampling.BOX).resize((600, 300), Image.Resampling.BILINEAR)
+    clean = page((ink_of(3), 270, 150), size=(700, 500))
+    patch = Image.new("F", (700, 500), 1.0)
+    patch.paste(shade, (150, 60, 470, 360))
+    soft = patch.resize((28, 20), Image.Resampling.BOX).resize((700, 500), Image.Resampling.BILINEAR)
     assert likeness(prepare((clean * np.asarray(soft)).astype(np.uint8)), prepare(clean)) > 0.97
 
 
@@ -150,10 +152,25 @@ def test_what_comes_in_from_the_border_is_dropped() -> None:
     assert likeness(prepare(table), prepare(clean)) > 0.97
 
 
-@pytest.mark.parametrize("digit", range(10))
-def test_a_picture_cropped_to_its_ink_is_read_all_the_same(digit: int) -> None:
-    ink = ink_of(digit)
-    cropped, roomy = prepare(on_paper(ink)), prepare(on_paper(place(ink, 240, 60, 60)))
+def thin(digit: int) -> Image.Image:
+    return drawn(digit, np.random.default_rng(1), width=3, height=240)
+
+
+def bold(digit: int) -> Image.Image:
+    return typed(digit, font_paths()[1])
+
+
+@pytest.mark.parametrize(
+    ("style", "digit"),
+    # A 1 may be a bar that fills its picture. Bold bars along the whole frame may pass for background.
+    [
+        *((style, digit) for style in (ink_of, thin) for digit in range(10) if digit != 1),
+        *((bold, digit) for digit in (0, 3, 4, 6, 8, 9)),
+    ],
+)
+def test_a_picture_cropped_to_its_ink_is_read_all_the_same(style: Callable[[int], Image.Image], digit: int) -> None:
+    ink = style(digit)
+    cropped, roomy = prepare(on_paper(ink)), prepare(on_paper(place(ink, 400, 60, 60)))
     assert likeness(cropped, roomy) > 0.9
 
 
@@ -211,6 +228,11 @@ def test_lines_are_read_from_the_top() -> None:
     assert [box[:2] for box in boxes(found)] == [pytest.approx(corner, abs=2) for corner in corners]
 
 
+def test_a_line_is_as_high_as_its_digits_and_not_as_the_first_of_them() -> None:
+    found = segment(page((ink_of(3), 60, 60), (ink_of(4), 200, 50), (ink_of(2, 50), 350, 40)))
+    assert [box[0] for box in boxes(found)] == pytest.approx([60, 200, 350], abs=2)
+
+
 def test_parts_above_each_other_are_one_digit() -> None:
     broken = page((ink_of(5), 100, 80), (ink_of(3), 300, 80))
     broken[100:106, 90:260] = 255  # the bar of the 5 comes off
@@ -241,7 +263,7 @@ def test_boxes_are_in_the_pixels_of_a_large_picture() -> None:
 
 
 def test_a_digit_at_the_border_is_kept_if_it_is_of_a_size_with_the_others() -> None:
-    assert len(segment(page((ink_of(2), 0, 80), (ink_of(3), 150, 80), (ink_of(4), 300, 80)))) == 3
+    assert len(segment(page((ink_of(2), -4, 80), (ink_of(3), 150, 80), (ink_of(4), 300, 80)))) == 3
 
 
 def test_a_pattern_of_a_thousand_parts_is_bounded() -> None:

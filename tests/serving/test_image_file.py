@@ -67,7 +67,9 @@ def test_16_bits_are_scaled_and_not_cut(file_format: str) -> None:
     ],
 )
 def test_32_bits_are_scaled_from_the_usual_range_or_their_own(values: np.ndarray, expected: list[list[int]]) -> None:
-    np.testing.assert_array_equal(read(encoded(values, "TIFF")), expected)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        np.testing.assert_array_equal(read(encoded(values, "TIFF")), expected)
 
 
 @pytest.mark.parametrize(
