@@ -13,8 +13,13 @@ import zipfile
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    # It is started by its name; fingerprints of code follow imports.
+    from serving import runtime_process  # noqa: F401
 
 _MODULE = "serving.runtime_process"
 _IMPORT_PATH = Path(__file__).parent.parent

@@ -68,6 +68,22 @@ def transform_output(stored_digits: list[bytes], tmp_path_factory: pytest.TempPa
     )
 
 
+@pytest.fixture(scope="session")
+def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model artifact as the TFLiteExporter leaves it; to be read only."""
+    from tests import releases
+
+    return releases.write(tmp_path_factory.mktemp("release") / "model")
+
+
+@pytest.fixture(scope="session")
+def version(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The version directory that a push makes of it; to be read only."""
+    from tests import releases
+
+    return releases.push(release, tmp_path_factory.mktemp("serving"))
+
+
 def transform_graph(preprocessing_fn: Any, records: list[bytes], folder: Path) -> "tft.TFTransformOutput":
     """Runs TensorFlow Transform over tf.Examples of `image` and `label`."""
     import apache_beam as beam

@@ -10,34 +10,36 @@ import pytest
 import tensorflow as tf
 
 from components.tflite_exporter import conversion, executor, sampling
-from components.trainer.model import build_model
 from serving.tflite_file import TFLiteFileError, describe
-
-SHAPE = (8, 8, 1)
-CLASSES = 3
-SCALE, OFFSET = 1 / 64, -0.5
+from tests.components.conversions import (
+    CLASSES,
+    FLEX,
+    INT8,
+    OFFSET,
+    SCALE,
+    SHAPE,
+    UINT8,
+    bare_network,
+    convert,
+    noise,
+    with_operator,
+    with_pixels_in,
+)
 
 
 @pytest.fixture(scope="module")
 def network() -> keras.Model:
-    """Small and of random weights; the kinds of layers are those of the real one."""
-    keras.utils.set_random_seed(1)
-    network = build_model(SHAPE, CLASSES, filters=(4, 8))
-    rng = np.random.default_rng(1)
-    for variable in network.variables:
-        if len(variable.shape) == 1:  # biases and batch normalisation, which are alike before training
-            variable.assign(rng.uniform(0.5, 1.0, variable.shape))
-    return network
+    return bare_network()
 
 
 @pytest.fixture(scope="module")
 def model(network: keras.Model) -> keras.Model:
-    return conversion.with_pixels_in(network, SCALE, OFFSET, SHAPE)
+    return with_pixels_in(network)
 
 
 @pytest.fixture(scope="module")
 def images() -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 256, (40, *SHAPE), dtype=np.uint8)
+    return noise()
 
 
 @pytest.fixture(scope="module")
@@ -48,17 +50,6 @@ def full_integer(model: keras.Model, images: np.ndarray) -> bytes:
 @pytest.fixture(scope="module")
 def variants(model: keras.Model) -> dict[str, bytes]:
     return {variant: conversion.to_variant(model, variant) for variant in conversion.VARIANTS}
-
-
-def convert(model: keras.Model, images: np.ndarray, **settings: object) -> bytes:
-    """Quantises as `to_full_integer` does, but for some settings of the converter."""
-    converter = tf.lite.TFLiteConverter.from_keras_model(model)
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = lambda: ([image[None].astype(np.float32)] for image in images)
-    converter.target_spec.supported_ops = settings.pop("ops", [tf.lite.OpsSet.TFLITE_BUILTINS_INT8])
-    for key, value in settings.items():
-        setattr(converter, key, value)
-    return converter.convert()
 
 
 def refusal(content: bytes, shape: tuple[int, int, int] = SHAPE, classes: int = CLASSES) -> str:
@@ -119,7 +110,7 @@ def test_files_with_small_weights_and_float_arithmetic_are_refused(variants: dic
 
 
 def test_int8_input_and_output_are_refused(model: keras.Model, images: np.ndarray) -> None:
-    content = convert(model, images, inference_input_type=tf.int8, inference_output_type=tf.int8)
+    content = convert(model, images, **INT8)
     reason = refusal(content)
     assert "expected input uint8 [1, 8, 8, 1], got int8 [1, 8, 8, 1]" in reason
     assert "expected output uint8 [1, 3], got int8 [1, 3]" in reason
@@ -130,21 +121,12 @@ def test_float_input_to_integer_operators_is_refused(model: keras.Model, images:
     assert "got floats in" in refusal(convert(model, images))
 
 
-def with_operator(function: object) -> keras.Model:
-    """A network with an operator of its own between pixels and probabilities."""
-    inputs = keras.Input(batch_shape=(1, *SHAPE))
-    pooled = keras.layers.GlobalAveragePooling2D()(inputs)
-    outputs = keras.layers.Lambda(function, output_shape=(CLASSES,))(keras.layers.Dense(CLASSES)(pooled))
-    return keras.Model(inputs, keras.layers.Softmax()(outputs))
-
-
 def test_an_operator_that_falls_back_to_float_is_refused(images: np.ndarray) -> None:
     content = convert(
         with_operator(tf.math.sin),
         images,
         ops=[tf.lite.OpsSet.TFLITE_BUILTINS_INT8, tf.lite.OpsSet.TFLITE_BUILTINS],
-        inference_input_type=tf.uint8,
-        inference_output_type=tf.uint8,
+        **UINT8,
     )
     assert "SIN" in describe(content).operators
     reason = refusal(content)
@@ -153,12 +135,7 @@ def test_an_operator_that_falls_back_to_float_is_refused(images: np.ndarray) -> 
 
 
 def test_a_tensorflow_operator_is_refused_by_name(images: np.ndarray) -> None:
-    content = convert(
-        with_operator(tf.math.tan),
-        images,
-        ops=[tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS],
-        representative_dataset=None,
-    )
+    content = convert(with_operator(tf.math.tan), images, **FLEX)
     assert "expected built-in operators alone, got FlexTan" in refusal(content)
 
 
@@ -183,8 +160,7 @@ def test_a_second_input_is_refused(images: np.ndarray) -> None:
         keras.Model([one, two], keras.layers.Softmax()(keras.layers.Dense(CLASSES)(both))),
         images,
         representative_dataset=lambda: ([image[None].astype(np.float32)] * 2 for image in images),
-        inference_input_type=tf.uint8,
-        inference_output_type=tf.uint8,
+        **UINT8,
     )
     assert "expected one input, got 2" in refusal(content)
 

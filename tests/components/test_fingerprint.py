@@ -114,11 +114,18 @@ def test_a_function_in_no_module_is_refused(function: str) -> None:
         fingerprint.of_code("trainer", function)
 
 
-def test_the_trainer_depends_on_the_preprocessing_and_not_on_the_push() -> None:
+def code_of(component: str) -> set[str]:
+    """The files of this repository that a component's fingerprint knows."""
     root = Path(fingerprint.__file__).parent.parent
-    files = {
-        path.relative_to(root).as_posix()
-        for path in fingerprint._with_imports(set((root / "components" / "trainer").rglob("*.py")))
-    }
+    files = fingerprint._with_imports(set((root / "components" / component).rglob("*.py")))
+    return {path.relative_to(root).as_posix() for path in files}
+
+
+def test_the_trainer_depends_on_the_preprocessing_and_not_on_the_push() -> None:
+    files = code_of("trainer")
     assert {"components/transform/preprocessing.py", "components/images.py", "components/keys.py"} <= files
     assert not any(name.startswith(("components/pusher", "pipeline/")) for name in files)
+
+
+def test_the_device_validator_depends_on_what_its_processes_run() -> None:
+    assert {"serving/runtimes.py", "serving/runtime_process.py", "components/gate.py"} <= code_of("device_validator")

@@ -195,7 +195,9 @@ def run_executor(
     blessing = standard_artifacts.ModelBlessing()
     blessing.uri = str(folder / "blessing")
     (folder / "blessing").mkdir()
-    (folder / "blessing" / "manifest.json").write_text(json.dumps(manifest))
+    (folder / "blessing" / "model_card.md").write_text("# Model card\n")
+    documents = version_dir.file_hashes(folder / "blessing")
+    (folder / "blessing" / "manifest.json").write_text(json.dumps(manifest | {"files": manifest["files"] | documents}))
     blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY, int(blessed))
     pushed_model = standard_artifacts.PushedModel()
     pushed_model.uri = str(folder / "pushed_model")
@@ -220,6 +222,7 @@ def test_the_executor_pushes_what_is_blessed_and_records_where(
     assert pushed_model.get_string_custom_property("pushed_destination") == str(model_dir / str(version))
     assert pushed_model.get_string_custom_property("pushed_version") == str(version)
     version_dir.verify(model_dir / str(version))
+    assert (model_dir / str(version) / "model_card.md").read_text() == "# Model card\n"
 
 
 def test_the_executor_leaves_what_is_served_alone_if_the_model_was_refused(

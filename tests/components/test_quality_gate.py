@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,9 @@ from tensorflow_model_analysis.proto import config_pb2
 from tfx.components.pusher.executor import Executor as TFXPusher
 from tfx.types import standard_artifacts
 
+from components.gate import Gate
 from components.quality_gate import executor, gates
+from components.robustness.component import RobustnessEvaluation
 from components.tfds_example_gen.datasets import Dataset
 from pipeline import evaluation
 from pipeline.config import Thresholds
@@ -192,12 +195,22 @@ def test_a_reason_that_only_tfma_knows_is_a_gate_of_its_own(tmp_path: Path) -> N
     assert "TFMA refused tflite" in failed.reason
 
 
+ABSTENTION = {"threshold": 0.5, "split": "eval", "images": 400, "refused": 0.0025}
+MEASUREMENTS = {"bytes": 91_234, "latency_us_p50": 55.2, "arena_bytes": 31_456, "agreement": 0.9995}
+ROBUSTNESS = {"images": 30, "model": {"mean": 0.85, "worst": {"corruption": "fog", "accuracy": 0.4}, "accuracy": {}}}
+
+
+def device_gate(passed: bool | None) -> Gate:
+    return Gate("TFLite Micro", "arena_bytes", "overall", 31_456, 65_536, None, passed, "the reason")
+
+
 @pytest.fixture
 def release(tmp_path: Path) -> standard_artifacts.Model:
     folder = tmp_path / "model" / "Format-Serving"
     (folder / "variables").mkdir(parents=True)
     for name in ("saved_model.pb", "variables/variables.index", "tflite", "labels.txt"):
         (folder / name).write_bytes(name.encode())
+    (tmp_path / "model" / "abstention.json").write_text(json.dumps(ABSTENTION))
     model = standard_artifacts.Model()
     model.uri = str(tmp_path / "model")
     model.id = 5
@@ -208,18 +221,37 @@ DATASET = Dataset("mnist", "mnist:3.0.1", "3.0.1", (28, 28, 1), tuple("012345678
 
 
 def judge(
-    release: standard_artifacts.Model, saved_model: str, tflite: str, folder: Path, bless_anyway: str | None = None
+    release: standard_artifacts.Model,
+    saved_model: str,
+    tflite: str,
+    folder: Path,
+    bless_anyway: str | None = None,
+    device: bool | None = True,
 ) -> standard_artifacts.ModelBlessing:
+    """Has the gate judge two evaluations, and a validation on devices whose one gate passed, failed, or did not run."""
     inputs: dict = {"model": [release]}
     for number, (key, uri) in enumerate({"saved_model": saved_model, "tflite": tflite}.items()):
         artifact = standard_artifacts.ModelEvaluation()
         artifact.uri, artifact.id = uri, 10 + number
         inputs[f"{key}_evaluation"] = [artifact]
+    contents = {
+        "device_validation": ("device.json", {"measurements": MEASUREMENTS, "gates": [asdict(device_gate(device))]}),
+        "robustness": ("robustness.json", ROBUSTNESS),
+    }
+    for number, (key, (name, content)) in enumerate(contents.items()):
+        artifact = RobustnessEvaluation() if key == "robustness" else standard_artifacts.InfraBlessing()
+        artifact.uri, artifact.id = str(folder / key), 12 + number
+        (folder / key).mkdir()
+        (folder / key / name).write_text(json.dumps(content))
+        inputs[key] = [artifact]
     blessing = standard_artifacts.ModelBlessing()
     blessing.uri = str(folder / "blessing")
     properties = {"config": '{"dataset": "mnist"}', "dataset": DATASET.to_json(), "bless_anyway": bless_anyway}
     executor.Executor().Do(inputs, {"blessing": [blessing]}, properties)
     return blessing
+
+
+DOCUMENTS = {"gates.json", "manifest.json", "model_card.md"}
 
 
 def files(blessing: standard_artifacts.ModelBlessing) -> set[str]:
@@ -243,11 +275,11 @@ def test_a_release_that_passes_is_blessed(
     assert blessing.get_int_custom_property("current_model_id") == 5
     assert blessing.get_string_custom_property("current_model") == release.uri
     assert not blessing.has_custom_property("bless_anyway")
-    assert files(blessing) == {"BLESSED", "gates.json", "manifest.json"}
+    assert files(blessing) == {"BLESSED", *DOCUMENTS}
     assert tfx_would_push(blessing)
     outcome = read(blessing, "gates.json")
     assert (outcome["blessed"], outcome["passed"], outcome["bless_anyway"]) == (True, True, None)
-    assert len(outcome["gates"]) == 16
+    assert len(outcome["gates"]) == 17
 
 
 @pytest.mark.parametrize("bad_file", ["saved_model", "tflite"])
@@ -258,11 +290,41 @@ def test_a_release_of_which_one_file_fails_is_refused(
     blessing = judge(release, **uris, folder=tmp_path)
 
     assert blessing.get_int_custom_property("blessed") == 0
-    assert files(blessing) == {"NOT_BLESSED", "gates.json", "manifest.json"}
+    assert files(blessing) == {"NOT_BLESSED", *DOCUMENTS}
     assert not tfx_would_push(blessing)
     failed = [gate for gate in read(blessing, "gates.json")["gates"] if not gate["passed"]]
     assert {gate["slice"] for gate in failed} == {"label=2"}
     assert all(gate["gate"].startswith(bad_file) for gate in failed)
+
+
+def test_a_release_that_fails_on_a_device_alone_is_refused(
+    release: standard_artifacts.Model, evaluations: dict[str, str], tmp_path: Path
+) -> None:
+    blessing = judge(release, evaluations["good"], evaluations["good"], tmp_path, device=False)
+
+    assert blessing.get_int_custom_property("blessed") == 0
+    assert files(blessing) == {"NOT_BLESSED", *DOCUMENTS}
+    assert not tfx_would_push(blessing)
+    outcome = read(blessing, "gates.json")
+    assert outcome["passed"] is False
+    assert [gate for gate in outcome["gates"] if gate["passed"] is not True] == [asdict(device_gate(False))]
+
+
+def test_a_device_gate_that_was_not_run_refuses_nothing_and_is_not_told_as_passed(
+    release: standard_artifacts.Model, evaluations: dict[str, str], tmp_path: Path
+) -> None:
+    blessing = judge(release, evaluations["good"], evaluations["good"], tmp_path, device=None)
+
+    assert blessing.get_int_custom_property("blessed") == 1
+    assert tfx_would_push(blessing)
+    outcome = read(blessing, "gates.json")
+    assert (outcome["blessed"], outcome["passed"]) == (True, True)
+    assert [gate for gate in outcome["gates"] if gate["passed"] is not True] == [asdict(device_gate(None))]
+
+
+@pytest.mark.parametrize(("passed", "refused"), [(True, False), (False, True), (None, False)])
+def test_only_a_gate_that_failed_keeps_a_release_from_shipping(passed: bool | None, refused: bool) -> None:
+    assert device_gate(passed).refused is refused
 
 
 def test_a_refused_release_may_be_blessed_for_a_reason_that_is_recorded(
@@ -272,7 +334,7 @@ def test_a_refused_release_may_be_blessed_for_a_reason_that_is_recorded(
 
     assert blessing.get_int_custom_property("blessed") == 1
     assert blessing.get_string_custom_property("bless_anyway") == "demo on Friday"
-    assert files(blessing) == {"BLESSED", "gates.json", "manifest.json"}
+    assert files(blessing) == {"BLESSED", *DOCUMENTS}
     assert tfx_would_push(blessing)
     outcome = read(blessing, "gates.json")
     assert (outcome["blessed"], outcome["passed"], outcome["bless_anyway"]) == (True, False, "demo on Friday")
@@ -288,12 +350,13 @@ def test_the_manifest_holds_the_hashes_of_the_judged_files_under_their_names_whe
 ) -> None:
     manifest = read(judge(release, evaluations["good"], evaluations["good"], tmp_path), "manifest.json")
 
-    folder = Path(release.uri) / "Format-Serving"
+    folder, blessing = Path(release.uri) / "Format-Serving", tmp_path / "blessing"
     assert {name: facts["sha256"] for name, facts in manifest["files"].items()} == {
         "saved_model.pb": version_dir.sha256(folder / "saved_model.pb"),
         "variables/variables.index": version_dir.sha256(folder / "variables/variables.index"),
         "model.tflite": version_dir.sha256(folder / "tflite"),
         "labels.txt": version_dir.sha256(folder / "labels.txt"),
+        "model_card.md": version_dir.sha256(blessing / "model_card.md"),
     }
 
 
@@ -308,7 +371,11 @@ def test_the_manifest_tells_where_the_model_came_from(
         "model_artifact": 5,
         "saved_model_evaluation_artifact": 10,
         "tflite_evaluation_artifact": 11,
+        "device_validation_artifact": 12,
+        "robustness_artifact": 13,
     }
     assert manifest["metrics"]["saved_model"]["accuracy"] == pytest.approx(28 / 30)
     assert manifest["metrics"]["tflite"]["accuracy"] == pytest.approx(26 / 30)
+    assert manifest["device"] == MEASUREMENTS
+    assert manifest["abstention"] == ABSTENTION
     assert "tensorflow" in manifest["packages"]

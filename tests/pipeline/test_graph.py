@@ -57,10 +57,17 @@ def changed(one: dict[str, dict], other: dict[str, dict]) -> set[str]:
     return {name for name in one if str(one[name]) != str(other[name])}
 
 
-def test_the_nodes_come_in_the_order_in_which_the_graph_reads(config: RunConfig) -> None:
-    # Where neither needs the other (the schema and the data), TFX chooses.
-    names = [component.id for component in compose(config).components if component.id != "ImportSchemaGen"]
-    assert names == [name for name in ORDER if name != "ImportSchemaGen"]
+def test_the_graph_reads_from_top_to_bottom(config: RunConfig) -> None:
+    components = compose(config).components
+    assert sorted(component.id for component in components) == sorted(ORDER)
+    # Where neither needs the other (the schema and the data, a baseline and the device's validation), TFX chooses.
+    for component in components:
+        needed = [ORDER.index(upstream.id) for upstream in component.upstream_nodes]
+        assert max(needed, default=-1) < ORDER.index(component.id)
+    needs = {component.id: {upstream.id for upstream in component.upstream_nodes} for component in components}
+    assert needs["DeviceValidator"] == {"TFDSExampleGen", "TFLiteExporter"}
+    assert needs["QualityGate"] >= {"TFLiteExporter", "SavedModelEvaluator", "TFLiteEvaluator", "DeviceValidator"}
+    assert needs["Pusher"] >= {"TFLiteExporter", "QualityGate"}
 
 
 def test_composing_writes_nothing(config: RunConfig, tmp_path: Path) -> None:
