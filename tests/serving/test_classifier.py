@@ -291,13 +291,20 @@ def test_what_is_no_model_is_refused(version: Path, tmp_path: Path, harm: Callab
         ImageClassifier(file)
 
 
-def test_a_float_model_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+def test_a_model_that_takes_no_raw_pixels_is_refused(tmp_path: Path, dtype: str) -> None:
     from components.tflite_exporter import conversion
     from tests.components import conversions
 
     model = conversions.with_pixels_in(conversions.bare_network())
-    (tmp_path / "model.tflite").write_bytes(conversion.to_variant(model, "float32"))
-    with pytest.raises(TFLiteFileError, match=r"got float32 \[1, 8, 8, 1\], float32 \[1, 3\]. Take model.tflite of a"):
+    content = (
+        conversions.convert(model, conversions.noise(), **conversions.INT8)
+        if dtype == "int8"
+        else conversion.to_variant(model, dtype)
+    )
+    (tmp_path / "model.tflite").write_bytes(content)
+    words = rf"got {dtype} \[1, 8, 8, 1\], {dtype} \[1, 3\]\. Take model\.tflite of a version directory"
+    with pytest.raises(TFLiteFileError, match=words):
         ImageClassifier(tmp_path / "model.tflite")
 
 
