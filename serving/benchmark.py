@@ -51,11 +51,14 @@ def measure(model: Path, data: Path | None) -> Benchmark:
         of the version directory, or noise, which tells no accuracy, if there are none.
 
     Raises:
+      VersionDirError: the version directory is not what its manifest states.
       TFLiteFileError: the file is no TFLite model.
       DataFileError: the data cannot be read or do not fit the model.
     """
-    folder = model if model.is_dir() else model.parent
-    file = model / version_dir.TFLITE if model.is_dir() else model
+    folder, file = model.parent, model
+    if model.is_dir():
+        version_dir.verify(model)
+        folder, file = model, model / version_dir.TFLITE
     content = tflite_file.describe(tflite_file.read(file))
     golden = folder / version_dir.GOLDEN
     shape = content.inputs[0].shape[1:]

@@ -181,14 +181,13 @@ def _benchmark(options: argparse.Namespace) -> int:
 
 
 def _inspect(options: argparse.Namespace) -> int:
-    path = options.model / version_dir.TFLITE if options.model.is_dir() else options.model
+    manifest = version_dir.verify(options.model) if options.model.is_dir() else None
+    path = options.model / version_dir.TFLITE if manifest else options.model
     content = tflite_file.read(path)
     facts = {"file": asdict(tflite_file.describe(content))}
     metadata = tflite_metadata.read(content)
     facts["metadata"] = asdict(metadata) if metadata else {}
-    manifest = (
-        version_dir.verify(options.model) if options.model.is_dir() else version_dir.manifest_beside(path, content)
-    )
+    manifest = manifest or version_dir.manifest_beside(path, content)
     if manifest:
         # The versions of some 200 packages are for the record, not for the eye.
         facts["manifest"] = {key: value for key, value in manifest.items() if key != "packages"}

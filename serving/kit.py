@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from string import Template
+from typing import Any
 
 import numpy as np
 
@@ -40,12 +41,37 @@ def write(model: Path, output: Path) -> list[Path]:
       The files.
 
     Raises:
-      KitError: the output is there already.
+      KitError: the output is there already, or the version directory lacks something.
       VersionDirError: the version directory is not what its manifest states.
     """
     if output.exists():
         raise KitError(f"{output} is there already. Name a directory that is not.")
-    manifest = version_dir.verify(model)
+    version_dir.verify(model)
+    try:
+        values = _values(model)
+    except (KeyError, FileNotFoundError) as error:
+        raise KitError(
+            f"{model} lacks {error}: expected a version directory as the pipeline pushes them. Push the model again."
+        ) from error
+    output.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=output.parent))
+    try:
+        for name in (version_dir.TFLITE, version_dir.LABELS):
+            shutil.copyfile(model / name, unfinished / name)
+        for template in sorted(_TEMPLATES.glob("*.in")):
+            text = Template(template.read_text(encoding="utf-8")).substitute(values)
+            (unfinished / template.stem).write_text(text, encoding="utf-8")
+        unfinished.chmod(0o755)
+        unfinished.rename(output)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+    return sorted(output.iterdir())
+
+
+def _values(model: Path) -> dict[str, Any]:
+    """Returns what the templates show of a version directory."""
+    manifest = version_dir.read_manifest(model)
     content = tflite_file.read(model / version_dir.TFLITE)
     file, metadata = tflite_file.describe(content), tflite_metadata.read(content)
     labels = version_dir.read_labels(model / version_dir.LABELS)
@@ -55,7 +81,7 @@ def write(model: Path, output: Path) -> list[Path]:
     methods = [resolver_method(operator) for operator in file.operators]
     threshold = metadata.score_threshold if metadata and metadata.score_threshold is not None else 0.0
     height, width, channels = file.inputs[0].shape[1:]
-    values = {
+    return {
         "name": f"{manifest['model']} {manifest['version']}",
         "sha256": manifest["files"][version_dir.TFLITE]["sha256"],
         "height": height,
@@ -83,20 +109,6 @@ def write(model: Path, output: Path) -> list[Path]:
         "outputs": _rows(outputs),
         "model_file": version_dir.TFLITE,
     }
-    output.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=output.parent))
-    try:
-        for name in (version_dir.TFLITE, version_dir.LABELS):
-            shutil.copyfile(model / name, unfinished / name)
-        for template in sorted(_TEMPLATES.glob("*.in")):
-            text = Template(template.read_text(encoding="utf-8")).substitute(values)
-            (unfinished / template.stem).write_text(text, encoding="utf-8")
-        unfinished.chmod(0o755)
-        unfinished.rename(output)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
-    return sorted(output.iterdir())
 
 
 def resolver_method(operator: str) -> str:

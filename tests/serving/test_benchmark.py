@@ -12,6 +12,7 @@ import pytest
 from serving import benchmark, runtimes
 from serving.benchmark import Benchmark, DataFileError, measure, read_data
 from serving.tflite_file import TFLiteFileError
+from serving.version_dir import VersionDirError
 from tests import releases
 
 SHAPE = (28, 28, 1)
@@ -179,3 +180,11 @@ def test_data_that_are_not_as_they_should_be_are_refused(tmp_path: Path, content
 def test_data_that_are_not_there_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataFileError, match="got FileNotFoundError"):
         read_data(tmp_path / "nowhere.npz", SHAPE)
+
+
+def test_a_version_that_is_not_what_its_manifest_states_is_not_measured(version: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged"
+    shutil.copytree(version, damaged)
+    (damaged / "labels.txt").write_text("other\n")
+    with pytest.raises(VersionDirError, match="changed: labels.txt"):
+        measure(damaged, None)

@@ -360,3 +360,13 @@ def test_a_bare_file_has_no_kit(version: Path, tmp_path: Path) -> None:
     with pytest.raises(VersionDirError):
         kit.write(version / "model.tflite", tmp_path / "kit")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("lacking", ["model", "metrics", "dataset"])
+def test_of_a_manifest_of_another_kind_there_is_no_kit(copied: Path, tmp_path: Path, lacking: str) -> None:
+    manifest = json.loads((copied / "manifest.json").read_text())
+    del manifest[lacking]
+    (copied / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(KitError, match=f"lacks '{lacking}': expected a version directory"):
+        kit.write(copied, tmp_path / "kit")
+    assert not (tmp_path / "kit").exists()
