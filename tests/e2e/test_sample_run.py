@@ -234,6 +234,18 @@ def test_a_bad_model_is_refused_and_what_is_served_stays(workplace: Workplace) -
     assert {("tflite", "overall"), ("saved_model", "overall"), ("tflite vs baseline", "overall")} <= failed
     assert "Refused by gate 'tflite' on overall: accuracy of tflite on overall is 0." in refused.stderr
 
+    page = (workplace.root / "reports" / "latest" / "index.html").read_text()
+    heading = page[page.index("<h1>") : page.index("</h1>")]
+    assert "Refused" in heading
+    assert summary["gates"][0]["reason"] in heading
+    assert "nothing: the model was refused, what is served stays as it is" in page
+    good = min(path.name for path in (workplace.root / "reports").iterdir())
+    compared = workplace.call("compare", good, "latest", "--json", "--pipeline-root", str(workplace.root))
+    assert compared.returncode == 0, compared.stderr
+    found = json.loads(compared.stdout)
+    assert found["broken"] > 500
+    assert "training.epochs" in {item["name"] for item in found["settings"]}
+
     anyway = workplace.run(*bad, "--bless-anyway", "to see it served", PYTHONPATH=str(Path(__file__).parents[2]))
     assert anyway.returncode == 0, anyway.stdout + anyway.stderr
     assert workplace.summary()["bless_anyway"] == "to see it served"
