@@ -16,7 +16,7 @@ from pipeline import lineage
 from pipeline.config import DECIDING, RunConfig
 from pipeline.console import nearest_gates, pushed
 from pipeline.lineage import Step
-from pipeline.summary import Summary, find
+from pipeline.summary import Summary, find, read_json
 from pipeline.workspace import report_dir
 from serving import version_dir
 
@@ -52,9 +52,9 @@ def write(summary: Summary, steps: Mapping[str, Step], facts: Mapping[str, Any],
     shutil.copyfile(blessing / version_dir.MODEL_CARD, folder / version_dir.MODEL_CARD)
     page = render(
         summary,
-        content=_read_json(content / REPORT),
+        content=read_json(content / REPORT),
         figures={picture.stem: picture.read_text(encoding="utf-8") for picture in sorted(content.glob("*.svg"))},
-        manifest=_read_json(blessing / version_dir.MANIFEST),
+        manifest=read_json(blessing / version_dir.MANIFEST),
         artifacts={
             node: {key: output.id for key, output in sorted(step.outputs.items())} for node, step in steps.items()
         },
@@ -175,7 +175,3 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             named[f"{prefix}{key}"] = value
     return named
-
-
-def _read_json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))

@@ -87,9 +87,9 @@ def summarize(
       wall_seconds: of the whole command.
       report: the page of the run.
     """
-    outcome = _read_json(steps["QualityGate"].outputs["blessing"].uri / GATES)
-    manifest = _read_json(steps["QualityGate"].outputs["blessing"].uri / version_dir.MANIFEST)
-    variants = _read_json(steps["TFLiteExporter"].outputs["variants"].uri / VARIANTS)["variants"]
+    outcome = read_json(steps["QualityGate"].outputs["blessing"].uri / GATES)
+    manifest = read_json(steps["QualityGate"].outputs["blessing"].uri / version_dir.MANIFEST)
+    variants = read_json(steps["TFLiteExporter"].outputs["variants"].uri / VARIANTS)["variants"]
     tflite = manifest["files"][version_dir.TFLITE]
     destination = steps["Pusher"].outputs["pushed_model"].properties.get(DESTINATION_PROPERTY)
     return Summary(
@@ -155,5 +155,6 @@ def find(root: Path, run: str) -> Summary:
     return found[0]
 
 
-def _read_json(path: Path) -> Any:
+def read_json(path: Path) -> Any:
+    """Returns the content of a JSON file."""
     return json.loads(path.read_text(encoding="utf-8"))
