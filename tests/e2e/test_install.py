@@ -14,7 +14,7 @@ from PIL import Image
 from tests.e2e.conftest import Workplace
 from tests.serving import renderings
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 REPOSITORY = Path(__file__).parents[2]
 LARGEST = 200 << 20  # of LiteRT, NumPy, Pillow and little else

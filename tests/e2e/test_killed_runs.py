@@ -11,7 +11,7 @@ import pytest
 from serving import version_dir
 from tests.e2e.conftest import Workplace
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 SHORT = ("--preset", "sample", "--set", "training.epochs=6", "--set", "thresholds.accuracy=0.5")
 LENIENT = (*SHORT, "--set", "thresholds.class_accuracy=0")

@@ -12,7 +12,7 @@ import pytest
 from serving import version_dir
 from tests.e2e.conftest import Workplace
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 # Nobody listens on the discard port: every connection fails at once, as without a network.
 NO_NETWORK = {"HTTPS_PROXY": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"}

@@ -13,6 +13,8 @@ import tensorflow_model_analysis as tfma
 from serving import version_dir
 from tests.e2e.conftest import Workplace
 
+pytestmark = pytest.mark.timeout(900)  # the first test waits for the sample run
+
 LARGEST = 3_000_000
 
 
