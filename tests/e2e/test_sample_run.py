@@ -221,6 +221,7 @@ def test_the_variants_can_be_had(workplace: Workplace) -> None:
     assert again.returncode == 2
 
 
+@pytest.mark.slow
 def test_a_bad_model_is_refused_and_what_is_served_stays(workplace: Workplace) -> None:
     before = workplace.versions()
     bad = ("--preset", "sample", "--set", "training.epochs=1", "--set", "run_fn=tests.e2e.shuffled_labels.run_fn")
