@@ -1,16 +1,18 @@
 # The tasks of this project, for hand and CI alike. Each builds the locked environment that it needs.
-# Needs Python 3.11, make and a package registry.
+# Needs Python 3.11, 3.12 or 3.13 with its venv module, make, and a package registry.
 
-PYTHON ?= python3.11
+# The newest suitable interpreter on the PATH, unless one is named (requirements/python.sh).
+PYTHON ?=
 UV_VERSION := 0.13.9
 VENV := .venv
 BIN := $(VENV)/bin
+UV := .venv-uv/bin/uv
 
 # What `uv pip install` is told: exactly what the lock states, compiled ahead since libraries of this size import slowly.
-INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes --compile-bytecode
-INSTALL_US = $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+INSTALL = $(UV) pip install --quiet --python $(BIN)/python --no-deps --require-hashes --compile-bytecode
+INSTALL_US = $(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 
-.PHONY: run test test-slow lint bench lock clean
+.PHONY: run test test-slow test-bare lint bench lock clean
 
 run: $(VENV)/.pipeline  ## The pipeline; options by ARGS, as in: make run ARGS="--preset fast"
 	@$(BIN)/mnist-pipeline run $(ARGS)
@@ -18,8 +20,11 @@ run: $(VENV)/.pipeline  ## The pipeline; options by ARGS, as in: make run ARGS="
 test: $(VENV)/.dev  ## Unit, component and whole-pipeline tests, the last on the embedded sample
 	$(BIN)/pytest $(ARGS)
 
-test-slow: $(VENV)/.dev  ## The base install, killed runs, and (with MNIST_MANUAL_DIR) the full preset on MNIST
+test-slow: $(VENV)/.dev  ## The base install, killed runs, the page in a browser, the kit's C++ and (with MNIST_MANUAL_DIR) the full preset
 	$(BIN)/pytest -m slow $(ARGS)
+
+test-bare:  ## `make run` and `make test` on bare Debian 12 and 13 systems; needs root, debootstrap and Debian's packages
+	@python3 -m tests.bare $(ARGS)
 
 lint: $(VENV)/.dev  ## Style and types
 	$(BIN)/ruff format --check .
@@ -29,22 +34,24 @@ lint: $(VENV)/.dev  ## Style and types
 bench: $(VENV)/.dev  ## Time and memory of a full run, uncached and cached
 	$(BIN)/python -m tests.bench $(ARGS)
 
-lock: $(VENV)/.uv  ## Compile requirements/*.txt anew from requirements/*.in
+lock: $(VENV)/.uv  ## Compile requirements/*.txt again from requirements/*.in
 	for name in serving pipeline dev; do \
-		$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+		$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 			--no-emit-index-url --no-emit-find-links --override requirements/overrides.txt \
 			--custom-compile-command "make lock" requirements/$$name.in --output-file requirements/$$name.txt || exit 1; \
 	done
 
 clean:  ## Remove the environment and all runs
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build
+	rm -rf $(VENV) .venv-uv .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build
 	find pipeline_root -mindepth 1 ! -name .gitignore -delete
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(VENV)/.uv: Makefile
-	@echo "Building the environment in $(VENV) ..."
-	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+$(VENV)/.uv: Makefile requirements/python.sh
+	@set -e; chosen=$$(sh requirements/python.sh $(PYTHON)); set -- $$chosen; \
+	echo "Building the environment in $(VENV) with $$1 ..."; \
+	$$2 -m venv --clear .venv-uv; \
+	.venv-uv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION); \
+	$(UV) venv --quiet --clear --python $$1 $(VENV)
 	@touch $@
 
 $(VENV)/.pipeline: $(VENV)/.uv requirements/pipeline.txt setup.py

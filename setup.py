@@ -25,7 +25,7 @@ setup(
     long_description=(_ROOT / "README.md").read_text(),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
-    python_requires=">=3.11,<3.12",
+    python_requires=">=3.11",  # `serving` runs on any later one; what the extra [pipeline] needs states its own bounds
     packages=find_packages(include=["pipeline*", "components*", "serving*"]),
     package_data={
         "pipeline": ["schemas/*.pbtxt", "templates/*.j2"],

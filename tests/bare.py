@@ -1,0 +1,244 @@
+"""`make test-bare`: the README's commands as a newcomer types them, on bare Debian systems.
+
+A bare system is what debootstrap makes: Debian's essential packages, Python with its venv module, make and git. There
+is no compiler, no other library and no browser, so that a missing install step fails here and not at a user's. The
+clone holds what is committed. Takes the standard library alone, since it runs before any environment is built.
+"""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+NOT_RUN = 77  # the exit code by which automake's test driver knows a test that could not run
+
+_PACKAGES = ("ca-certificates", "git", "make", "python3", "python3-venv")
+_SUITES = {"12": "bookworm", "13": "trixie"}
+_HOME = Path("home/newcomer")
+_USER = 1000
+# How this machine reaches a package registry, if that takes more than a network.
+_PASSED_ON = ("PIP_INDEX_URL", "UV_INDEX_URL", "UV_DEFAULT_INDEX", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+_CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
+# Mounts are this process's own and go with it, whatever becomes of it.
+_ENTER = """
+set -e
+root=$1; user=$2; shift 2
+mount --make-rprivate /
+mount -t proc proc "$root/proc"
+mount --rbind /dev "$root/dev"
+mount -t tmpfs tmpfs "$root/dev/shm"
+exec chroot --userspec="$user" "$root" env -i "$@"
+"""
+
+
+class CheckError(Exception):
+    """A bare system did not do what the README promises."""
+
+
+@dataclass(frozen=True)
+class Root:
+    """A bare system below a folder of this machine."""
+
+    folder: Path
+
+    @property
+    def project(self) -> Path:
+        """The newcomer's clone."""
+        return self.folder / _HOME / "project"
+
+    def call(self, *command: str, user: int = 0, folder: str = "/", **environment: str) -> subprocess.Popen[str]:
+        """Starts a command inside, with an environment of its own; its standard error comes with its output."""
+        variables = {
+            "HOME": f"/{_HOME}" if user else "/root",
+            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "LANG": "C.UTF-8",
+            "SSL_CERT_FILE": _CERTIFICATES,
+            "PIP_CERT": _CERTIFICATES,
+            **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
+            **environment,
+        }
+        inside = [f"{name}={value}" for name, value in variables.items()]
+        inside += ["sh", "-c", 'cd "$0" && exec "$@"', folder, *command]
+        enter = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", _ENTER, "sh"]
+        return subprocess.Popen(
+            [*enter, str(self.folder), f"{user}:{user}", *inside],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def install(self, *packages: str) -> None:
+        """Installs Debian's packages."""
+        for command in (("apt-get", "update", "-qq"), ("apt-get", "install", "-qq", "--no-install-recommends")):
+            names = packages if "install" in command else ()
+            process = self.call(*command, *names, DEBIAN_FRONTEND="noninteractive")
+            output, _ = process.communicate()
+            if process.returncode:
+                raise CheckError(f"{' '.join(command)} failed:\n{output}")
+
+
+@dataclass(frozen=True)
+class Target:
+    """One of the Makefile's targets.
+
+    Attributes:
+      check: takes the bare system and what the target printed; raises CheckError.
+      packages: what the target needs beyond a bare system, as its own help says.
+      user: who types it.
+      arguments: what is typed behind it.
+    """
+
+    check: Callable[[Root, str], None]
+    packages: tuple[str, ...] = ()
+    user: int = _USER
+    arguments: tuple[str, ...] = ()
+
+
+def check_run(root: Root, output: str) -> None:
+    """The embedded sample went through every gate to a pushed version."""
+    if "embedded sample" not in output:
+        raise CheckError("There is no notice that the run goes on with the embedded sample.")
+    (report,) = (path for path in (root.project / "pipeline_root/reports").iterdir() if not path.is_symlink())
+    summary = json.loads((report / "summary.json").read_text(encoding="utf-8"))
+    if summary["dataset"] != "mnist_sample" or not summary["blessed"]:
+        raise CheckError(f"Expected a blessed run on mnist_sample, got {summary['dataset']}, {summary['blessed']=}.")
+    if not_run := [f"{gate['gate']}: {gate['reason']}" for gate in summary["gates"] if gate["passed"] is None]:
+        raise CheckError("Gates that were not run: " + "; ".join(not_run))
+    version = root.folder / str(summary["pushed_to"]).lstrip("/")
+    wanted = ("saved_model.pb", "model.tflite", "labels.txt", "manifest.json", "golden.npz", "model_card.md")
+    if missing := [name for name in wanted if not (version / name).is_file()]:
+        raise CheckError(f"The pushed version {version} lacks {', '.join(missing)}.")
+    if not (report / "index.html").is_file():
+        raise CheckError("There is no report.")
+    accuracy = summary["metrics"]["tflite"]["accuracy"]
+    print(f"pushed {summary['pushed_to']}, TFLite accuracy {accuracy:.2%} on mnist_sample", flush=True)
+
+
+def check_tests(root: Root, output: str) -> None:
+    """Tests ran, and none was skipped."""
+    del root
+    (closing,) = re.findall(r"^=* ?(\d+ passed.*) in [\d.]+s.*$", output, re.MULTILINE) or [""]
+    if not closing or "skipped" in closing:
+        raise CheckError(f"Expected tests that passed and none that was skipped, got {closing or 'none at all'}.")
+
+
+def check_nothing(root: Root, output: str) -> None:
+    """The exit code says it all."""
+    del root, output
+
+
+TARGETS = {
+    "lint": Target(check_nothing),
+    "run": Target(check_run),
+    "test": Target(check_tests),
+    # A full disk is mounted, and the browser is one that tests start: both take root.
+    "test-slow": Target(check_tests, packages=("chromium", "g++"), user=0),
+}
+
+
+def missing() -> str | None:
+    """Returns what this machine lacks to build a bare system; None if nothing."""
+    if os.geteuid() != 0:
+        return "it needs root"
+    if lacking := [tool for tool in ("debootstrap", "unshare", "git") if shutil.which(tool) is None]:
+        return f"it needs {', '.join(lacking)} (Debian, Ubuntu: apt install debootstrap util-linux git)"
+    return None
+
+
+@contextmanager
+def bare(release: str) -> Iterator[Root]:
+    """Builds a bare Debian system with a newcomer's clone of this repository, and removes it in the end."""
+    folder = Path(tempfile.mkdtemp(prefix=f"bare-debian{release}-"))
+    folder.chmod(0o755)
+    root = Root(folder)
+    try:
+        command = ["debootstrap", "--variant=minbase", f"--include={','.join(_PACKAGES)}", _SUITES[release], folder]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        if result.returncode:
+            raise CheckError(f"debootstrap failed:\n{result.stdout[-2000:]}{result.stderr}")
+        certificates = os.environ.get("SSL_CERT_FILE", _CERTIFICATES)
+        for source, target in (("/etc/resolv.conf", "/etc/resolv.conf"), (certificates, _CERTIFICATES)):
+            if Path(source).is_file():
+                shutil.copyfile(source, folder / target.lstrip("/"))
+        # The host that MNIST comes from does not answer, wherever this runs.
+        (folder / "etc/hosts").write_text("127.0.0.1 localhost storage.googleapis.com\n")
+        (folder / _HOME).mkdir()
+        subprocess.run(["git", "clone", "--quiet", REPOSITORY, root.project], check=True)
+        for path in (folder / _HOME, *(folder / _HOME).rglob("*")):
+            os.chown(path, _USER, _USER, follow_symlinks=False)
+        yield root
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def make(root: Root, target: str) -> None:
+    """Makes a target inside, showing what it prints, and checks what came of it.
+
+    Raises:
+      CheckError: the target failed, or did not do what it promises.
+    """
+    wanted = TARGETS[target]
+    if wanted.packages:
+        root.install(*wanted.packages)
+    variables = {}
+    originals = os.environ.get("MNIST_MANUAL_DIR")
+    if target == "test-slow" and originals:
+        shutil.copytree(originals, root.folder / "mnist", dirs_exist_ok=True)
+        variables["MNIST_MANUAL_DIR"] = "/mnist"
+    started = time.monotonic()
+    process = root.call(
+        "make", target, *wanted.arguments, user=wanted.user, folder=f"/{_HOME}/project", **variables
+    )
+    output = ""
+    for line in process.stdout or ():
+        print(line, end="", flush=True)
+        output += line
+    if process.wait():
+        raise CheckError(f"make {target} ended with exit code {process.returncode}.")
+    wanted.check(root, output)
+    print(f"make {target}: {time.monotonic() - started:.0f} s", flush=True)
+
+
+def disk_usage(root: Root) -> str:
+    """Returns what the clone takes, its environment included."""
+    output = subprocess.run(["du", "-sh", root.project], capture_output=True, text=True, check=True).stdout
+    return output.split()[0]
+
+
+def main() -> int:
+    """Runs targets on each bare system."""
+    parser = argparse.ArgumentParser(prog="python3 -m tests.bare", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--debian", choices=_SUITES, nargs="+", default=list(_SUITES), help="releases")
+    parser.add_argument("--targets", choices=TARGETS, nargs="+", default=["run", "test"], help="of the Makefile")
+    options = parser.parse_args()
+    if reason := missing():
+        print(f"not run: {reason}", file=sys.stderr)
+        return NOT_RUN
+    for release in options.debian:
+        with bare(release) as root:
+            version, _ = root.call("python3", "--version").communicate()
+            print(f"== bare Debian {release}, {version.strip()}", flush=True)
+            try:
+                for target in options.targets:
+                    print(f"+ make {target}", flush=True)
+                    make(root, target)
+            except CheckError as error:
+                print(f"FAILED on Debian {release}: {error}", file=sys.stderr)
+                return 1
+            print(f"== Debian {release} is fine; the clone takes {disk_usage(root)}", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
