@@ -197,9 +197,7 @@ def make(root: Root, target: str) -> None:
         shutil.copytree(originals, root.folder / "mnist", dirs_exist_ok=True)
         variables["MNIST_MANUAL_DIR"] = "/mnist"
     started = time.monotonic()
-    process = root.call(
-        "make", target, *wanted.arguments, user=wanted.user, folder=f"/{_HOME}/project", **variables
-    )
+    process = root.call("make", target, *wanted.arguments, user=wanted.user, folder=f"/{_HOME}/project", **variables)
     output = ""
     for line in process.stdout or ():
         print(line, end="", flush=True)

@@ -1,0 +1,41 @@
+"""The locked environment needs nothing of a system but glibc."""
+
+import re
+import subprocess
+import sysconfig
+from concurrent.futures import ThreadPoolExecutor
+from fnmatch import fnmatch
+from pathlib import Path
+
+PACKAGES = Path(sysconfig.get_path("platlib"))
+# Plug-ins that a library loads only where their vendor's runtime is installed.
+OPTIONAL = {
+    "ai_edge_litert/vendors/qualcomm/*": "LiteRT on Qualcomm's neural processors, with their QNN runtime",
+    "ai_edge_litert/vendors/intel_openvino/*": "LiteRT on Intel's neural processors, with their OpenVINO runtime",
+}
+
+
+def unresolved(file: Path) -> set[str]:
+    """The libraries that the loader does not find for a shared object."""
+    output = subprocess.run(["ldd", file], capture_output=True, text=True, check=False).stdout
+    return set(re.findall(r"(\S+) => not found", output))
+
+
+def test_every_shared_object_finds_its_libraries() -> None:
+    files = [path for path in PACKAGES.rglob("*.so*") if path.is_file()]
+    assert len(files) > 100
+    names = {path.name for path in files}
+    with ThreadPoolExecutor() as pool:
+        found = dict(zip(files, pool.map(unresolved, files), strict=True))
+    # A wheel's own libraries find each other through the extension that loads them first.
+    lacking = {
+        file.relative_to(PACKAGES).as_posix(): sorted(libraries - names)
+        for file, libraries in found.items()
+        if libraries - names
+    }
+    assert {file: libraries for file, libraries in lacking.items() if not optional(file)} == {}
+    assert {pattern for pattern in OPTIONAL if any(fnmatch(file, pattern) for file in lacking)} == set(OPTIONAL)
+
+
+def optional(file: str) -> bool:
+    return any(fnmatch(file, pattern) for pattern in OPTIONAL)
