@@ -14,6 +14,20 @@ if TYPE_CHECKING:
 SAMPLE_SPLITS = {"train": "train[:90%]", "eval": "train[90%:]", "test": "test"}
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Shares tests out among workers: those of a file go to one, since they share what is costly to make.
+
+    All that look at the sample run go to one worker too, and first, as they take longest. Other whole runs are on their
+    own.
+    """
+    for item in items:
+        if "workplace" in item.fixturenames:
+            item.add_marker(pytest.mark.xdist_group("sample run"))
+        elif item.path.parent.name != "e2e":
+            item.add_marker(pytest.mark.xdist_group(str(item.path)))
+    items.sort(key=lambda item: "workplace" not in item.fixturenames)
+
+
 @pytest.fixture(scope="session")
 def sample_data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A TFDS data directory with the embedded sample, prepared."""

@@ -148,7 +148,8 @@ int main() {
 """
 
 
-@pytest.mark.skipif(shutil.which("g++") is None, reason="there is no g++ here to compile the kit's sources with")
+@pytest.mark.slow  # what a bare machine has not
+@pytest.mark.skipif(shutil.which("g++") is None, reason="not run: there is no g++ here to compile the kit's sources")
 def test_the_sources_compile_and_hold_what_they_should(
     written: Path, version: Path, golden: dict[str, np.ndarray], tmp_path: Path
 ) -> None:
@@ -221,7 +222,8 @@ struct MicroInterpreter {
 }
 
 
-@pytest.mark.skipif(shutil.which("g++") is None, reason="there is no g++ here to compile the kit's sources with")
+@pytest.mark.slow  # what a bare machine has not
+@pytest.mark.skipif(shutil.which("g++") is None, reason="not run: there is no g++ here to compile the kit's sources")
 def test_the_program_tells_a_device_that_is_right_from_one_that_is_wrong(
     written: Path, golden: dict[str, np.ndarray], tmp_path: Path
 ) -> None:
