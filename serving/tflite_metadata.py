@@ -1,26 +1,31 @@
 """The metadata inside a `.tflite` file: what it is, its labels, how to prepare its input, when to doubt its output.
 
-Source: TensorFlow Lite's metadata schema, `tensorflow_lite_support/metadata/metadata_schema.fbs`; the files that
-belong to a model are a ZIP archive behind it.
+It is a flatbuffer in one of the model's buffers (`serving.metadata_schema`), and the files that belong to the model
+are a ZIP archive behind it.
 """
 
 import io
 import zipfile
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from ai_edge_litert import schema_py_generated as schema
-from flatbuffers import number_types
-from flatbuffers.table import Table
+
+from serving.metadata_schema import (
+    BUFFER_NAME,
+    ModelMetadata,
+    NormalizationOptions,
+    ProcessUnit,
+    ProcessUnitOptions,
+    Reader,
+    ScoreThresholdingOptions,
+    SubGraphMetadata,
+    TensorMetadata,
+)
 
 LABELS_FILE = "labels.txt"
 LINEAGE_FILE = "lineage.json"
 
-_BUFFER_NAME = b"TFLITE_METADATA"
-_FILE_IDENTIFIER = b"M001"
-_NORMALIZATION, _SCORE_THRESHOLDING = 1, 3  # of the union ProcessUnitOptions
-_LARGEST_FILE = 1 << 20
+_LARGEST = 1 << 20  # bytes of metadata, and of each file behind it
 
 
 @dataclass(frozen=True)
@@ -60,97 +65,44 @@ def read(content: bytes) -> Metadata | None:
     """
     try:
         model = schema.Model.GetRootAs(content, 0)
-        buffers = [model.Metadata(index) for index in range(model.MetadataLength())]
-        index = next(buffer.Buffer() for buffer in buffers if buffer.Name() == _BUFFER_NAME)
-        data = model.Buffers(index).DataAsNumpy().tobytes()
-        if data[4:8] != _FILE_IDENTIFIER:
-            return None
-        return _read(_Fields.root(data), _associated_files(content))
+        entries = map(model.Metadata, range(model.MetadataLength()))
+        index = next(entry.Buffer() for entry in entries if entry.Name() == BUFFER_NAME)
+        data = model.Buffers(index).DataAsNumpy()
+        return _read(Reader.root(data.tobytes()), _associated_files(content)) if len(data) <= _LARGEST else None
     except Exception:  # a damaged flatbuffer fails anywhere: struct.error, IndexError, TypeError, StopIteration, ...
         return None
 
 
-def _read(root: "_Fields", files: dict[str, str]) -> Metadata:
-    graph = next(root.tables(3))
-    units = [*_process_units(next(graph.tables(2))), *_process_units(next(graph.tables(3)))]
-    normalization = _first(units, _NORMALIZATION)
-    thresholding = _first(units, _SCORE_THRESHOLDING)
+def _read(root: Reader, files: dict[str, str]) -> Metadata:
+    graph = next(root.tables(ModelMetadata.SUBGRAPH_METADATA))
+    image = next(graph.tables(SubGraphMetadata.INPUT_TENSOR_METADATA))
+    probability = next(graph.tables(SubGraphMetadata.OUTPUT_TENSOR_METADATA))
+    normalization = _process_unit(image, ProcessUnitOptions.NORMALIZATION_OPTIONS)
+    thresholding = _process_unit(probability, ProcessUnitOptions.SCORE_THRESHOLDING_OPTIONS)
     return Metadata(
-        name=root.text(0),
-        description=root.text(1),
-        version=root.text(2),
-        author=root.text(4),
-        license=root.text(5),
+        name=root.text(ModelMetadata.NAME),
+        description=root.text(ModelMetadata.DESCRIPTION),
+        version=root.text(ModelMetadata.VERSION),
+        author=root.text(ModelMetadata.AUTHOR),
+        license=root.text(ModelMetadata.LICENSE),
         labels=tuple(files.get(LABELS_FILE, "").splitlines()),
-        mean=normalization.numbers(0) if normalization else (),
-        std=normalization.numbers(1) if normalization else (),
-        score_threshold=thresholding.number(0) if thresholding else None,
+        mean=normalization.numbers(NormalizationOptions.MEAN) if normalization else (),
+        std=normalization.numbers(NormalizationOptions.STD) if normalization else (),
+        score_threshold=thresholding.number(ScoreThresholdingOptions.GLOBAL_SCORE_THRESHOLD) if thresholding else None,
         lineage=files.get(LINEAGE_FILE),
     )
 
 
-def _first(units: list[tuple[int, "_Fields"]], kind: int) -> "_Fields | None":
-    """Returns the first process unit of a kind, None if there is none."""
+def _process_unit(tensor: Reader, kind: int) -> Reader | None:
+    """Returns the options of the first process unit of a kind, None if there is none."""
+    units = (unit.union(ProcessUnit.OPTIONS_TYPE) for unit in tensor.tables(TensorMetadata.PROCESS_UNITS))
     return next((options for found, options in units if found == kind), None)
-
-
-def _process_units(tensor: "_Fields") -> list[tuple[int, "_Fields"]]:
-    return [unit.union(0) for unit in tensor.tables(4)]
 
 
 def _associated_files(content: bytes) -> dict[str, str]:
     if not zipfile.is_zipfile(io.BytesIO(content)):
         return {}
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        return {
-            item.filename: archive.read(item).decode("utf-8")
-            for item in archive.infolist()
-            if item.filename in (LABELS_FILE, LINEAGE_FILE) and item.file_size <= _LARGEST_FILE
-        }
-
-
-class _Fields:
-    """The fields of a flatbuffer table, by their place in the schema."""
-
-    def __init__(self, table: Table) -> None:
-        self._table = table
-
-    @classmethod
-    def root(cls, data: bytes) -> "_Fields":
-        return cls(Table(data, number_types.UOffsetTFlags.py_type(int.from_bytes(data[:4], "little"))))
-
-    def _offset(self, field: int) -> int:
-        return self._table.Offset(4 + 2 * field)
-
-    def text(self, field: int) -> str | None:
-        offset = self._offset(field)
-        return self._table.String(offset + self._table.Pos).decode("utf-8") if offset else None
-
-    def number(self, field: int) -> float:
-        offset = self._offset(field)
-        return self._get(number_types.Float32Flags, offset + self._table.Pos) if offset else 0.0
-
-    def numbers(self, field: int) -> tuple[float, ...]:
-        return tuple(self._get(number_types.Float32Flags, start) for start in self._elements(field))
-
-    def tables(self, field: int) -> Iterator["_Fields"]:
-        for start in self._elements(field):
-            yield _Fields(Table(self._table.Bytes, self._table.Indirect(start)))
-
-    def union(self, field: int) -> tuple[int, "_Fields"]:
-        """Returns which member of the union is there, and its fields."""
-        kind = self._get(number_types.Uint8Flags, self._offset(field) + self._table.Pos)
-        member = Table(self._table.Bytes, 0)
-        self._table.Union(member, self._offset(field + 1))
-        return kind, _Fields(member)
-
-    def _elements(self, field: int) -> range:
-        """Returns where the elements (of 4 bytes: floats, or offsets of tables) of a vector begin."""
-        offset = self._offset(field)
-        if not offset:
-            return range(0)
-        start = self._table.Vector(offset)
-        return range(start, start + 4 * self._table.VectorLen(offset), 4)
-
-    def _get(self, flags: Any, position: int) -> Any:
-        return self._table.Get(flags, position)
+        # By name, so that an archive that lists a file ten thousand times has it read once.
+        wanted = {item.filename: item for item in archive.infolist() if item.filename in (LABELS_FILE, LINEAGE_FILE)}
+        return {name: archive.read(item).decode("utf-8") for name, item in wanted.items() if item.file_size <= _LARGEST}

@@ -1,6 +1,6 @@
 """Metadata inside the TFLite file, in the standard form that other tools show and use.
 
-Source: TensorFlow Lite's metadata schema, `tensorflow_lite_support/metadata/metadata_schema.fbs`.
+Source: TensorFlow Lite's metadata schema, see `serving.metadata_schema`; its `MetadataPopulator` packs it into a file.
 """
 
 import io
@@ -9,130 +9,145 @@ import zipfile
 from typing import Any
 
 import flatbuffers
-
-# Not by `tflite_support`, which also loads the library's tasks; these need a protobuf of long ago.
-from tensorflow_lite_support.metadata import metadata_schema_py_generated as schema
-from tensorflow_lite_support.metadata.python import metadata
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
 
 from components.tfds_example_gen.datasets import Dataset
+from serving.metadata_schema import (
+    BUFFER_NAME,
+    AssociatedFile,
+    AssociatedFileType,
+    ColorSpaceType,
+    Content,
+    ContentProperties,
+    Fields,
+    ImageProperties,
+    ModelMetadata,
+    NormalizationOptions,
+    ProcessUnit,
+    ProcessUnitOptions,
+    ScoreThresholdingOptions,
+    Stats,
+    SubGraphMetadata,
+    TensorMetadata,
+    pack,
+)
 from serving.tflite_metadata import LABELS_FILE, LINEAGE_FILE
 
 _AUTHOR = "mnist-pipeline"
 _LICENSE = "Apache-2.0"
+_PARSER_VERSION = "1.0.0"  # of the schema, in which all the fields that are used here were there
 _GREY_CHANNELS = 1
+_MODEL_IDENTIFIER = b"TFL3"
 
 
 def add(content: bytes, dataset: Dataset, threshold: float, version: str, lineage: dict[str, Any]) -> bytes:
     """Packs metadata into a file; nothing else of it changes.
 
     Args:
-      content: bytes of a `.tflite` file of one input, uint8 pixels, and one output, uint8 probabilities.
+      content: bytes of a `.tflite` file as the converter makes it, of one input, uint8 pixels, and one output, uint8
+        probabilities.
       dataset: what the model was trained on.
       threshold: probability below which an answer should not be believed.
       version: of the model.
       lineage: what the file was made from.
     """
-    populator = metadata.MetadataPopulator.with_model_buffer(bytearray(content))
-    populator.load_metadata_buffer(_packed(_describe(dataset, threshold, version)))
+    packed = _with_buffer(content, pack(_describe(dataset, threshold, version)))
     files = {
         LABELS_FILE: "".join(f"{name}\n" for name in dataset.class_names).encode(),
         LINEAGE_FILE: json.dumps(lineage, sort_keys=True).encode(),
     }
-    populator.load_associated_file_buffers(files)
-    populator.populate()
-    return _with_archive(bytes(populator.get_model_buffer()), files)
+    return _with_archive(packed, files)
 
 
-def _describe(dataset: Dataset, threshold: float, version: str) -> schema.ModelMetadataT:
+def _describe(dataset: Dataset, threshold: float, version: str) -> Fields:
     height, width, channels = dataset.image_shape
-    pixels = schema.ImagePropertiesT()
     grey = channels == _GREY_CHANNELS
-    pixels.colorSpace = schema.ColorSpaceType.GRAYSCALE if grey else schema.ColorSpaceType.RGB
-    image = schema.TensorMetadataT()
-    image.name = "image"
-    image.description = (
-        f"Raw pixels of one {'grey' if grey else 'RGB'} image of {height} x {width}, 0 to 255, as in {dataset.name}. "
-        "Normalisation is inside the model."
-    )
-    image.content = _content(schema.ContentProperties.ImageProperties, pixels)
-    # Raw pixels go in: nothing is taken away from them, and they are divided by one.
-    image.processUnits = [
-        _unit(schema.ProcessUnitOptions.NormalizationOptions, schema.NormalizationOptionsT(), mean=[0.0], std=[1.0])
-    ]
-    image.stats = _stats(0.0, 255.0)
-
-    probability = schema.TensorMetadataT()
-    probability.name = "probability"
-    probability.description = f"Probability of each of the {len(dataset.class_names)} classes, in 256ths."
-    probability.content = _content(schema.ContentProperties.FeatureProperties, schema.FeaturePropertiesT())
-    probability.processUnits = [
-        _unit(
-            schema.ProcessUnitOptions.ScoreThresholdingOptions,
-            schema.ScoreThresholdingOptionsT(),
-            globalScoreThreshold=threshold,
-        )
-    ]
-    probability.stats = _stats(0.0, 1.0)
-    probability.associatedFiles = [
-        _file(LABELS_FILE, "Class names, one a line.", schema.AssociatedFileType.TENSOR_AXIS_LABELS)
-    ]
-
-    graph = schema.SubGraphMetadataT()
-    graph.inputTensorMetadata = [image]
-    graph.outputTensorMetadata = [probability]
-    model = schema.ModelMetadataT()
-    model.name = f"{dataset.name} classifier"
-    model.description = (
-        f"Tells which of {len(dataset.class_names)} classes an image is of. Full-integer, trained on {dataset.builder}."
-    )
-    model.version = version
-    model.author = _AUTHOR
-    model.license = _LICENSE
-    model.subgraphMetadata = [graph]
-    model.associatedFiles = [
-        _file(LINEAGE_FILE, "What the model was made from.", schema.AssociatedFileType.DESCRIPTIONS)
-    ]
-    return model
-
-
-def _content(kind: int, properties: Any) -> schema.ContentT:
-    content = schema.ContentT()
-    content.contentPropertiesType, content.contentProperties = kind, properties
-    return content
-
-
-def _unit(kind: int, options: Any, **values: Any) -> schema.ProcessUnitT:
-    for name, value in values.items():
-        setattr(options, name, value)
-    unit = schema.ProcessUnitT()
-    unit.optionsType, unit.options = kind, options
-    return unit
-
-
-def _stats(least: float, most: float) -> schema.StatsT:
-    stats = schema.StatsT()
-    stats.min, stats.max = [least], [most]
-    return stats
-
-
-def _file(name: str, description: str, kind: int) -> schema.AssociatedFileT:
-    file = schema.AssociatedFileT()
-    file.name, file.description, file.type = name, description, kind
-    return file
+    image = {
+        TensorMetadata.NAME: "image",
+        TensorMetadata.DESCRIPTION: (
+            f"Raw pixels of one {'grey' if grey else 'RGB'} image of {height} x {width}, 0 to 255, as in "
+            f"{dataset.name}. Normalisation is inside the model."
+        ),
+        TensorMetadata.CONTENT: {
+            Content.PROPERTIES_TYPE: ContentProperties.IMAGE_PROPERTIES,
+            Content.PROPERTIES: {ImageProperties.COLOR_SPACE: ColorSpaceType.GRAYSCALE if grey else ColorSpaceType.RGB},
+        },
+        # Raw pixels go in: nothing is subtracted from them, and they are divided by one.
+        TensorMetadata.PROCESS_UNITS: [
+            {
+                ProcessUnit.OPTIONS_TYPE: ProcessUnitOptions.NORMALIZATION_OPTIONS,
+                ProcessUnit.OPTIONS: {NormalizationOptions.MEAN: [0.0], NormalizationOptions.STD: [1.0]},
+            }
+        ],
+        TensorMetadata.STATS: {Stats.MIN: [0.0], Stats.MAX: [255.0]},
+    }
+    probability = {
+        TensorMetadata.NAME: "probability",
+        TensorMetadata.DESCRIPTION: f"Probability of each of the {len(dataset.class_names)} classes, in 256ths.",
+        TensorMetadata.CONTENT: {
+            Content.PROPERTIES_TYPE: ContentProperties.FEATURE_PROPERTIES,
+            Content.PROPERTIES: {},
+        },
+        TensorMetadata.PROCESS_UNITS: [
+            {
+                ProcessUnit.OPTIONS_TYPE: ProcessUnitOptions.SCORE_THRESHOLDING_OPTIONS,
+                ProcessUnit.OPTIONS: {ScoreThresholdingOptions.GLOBAL_SCORE_THRESHOLD: float(threshold)},
+            }
+        ],
+        TensorMetadata.STATS: {Stats.MIN: [0.0], Stats.MAX: [1.0]},
+        TensorMetadata.ASSOCIATED_FILES: [
+            {
+                AssociatedFile.NAME: LABELS_FILE,
+                AssociatedFile.DESCRIPTION: "Class names, one a line.",
+                AssociatedFile.TYPE: AssociatedFileType.TENSOR_AXIS_LABELS,
+            }
+        ],
+    }
+    return {
+        ModelMetadata.NAME: f"{dataset.name} classifier",
+        ModelMetadata.DESCRIPTION: (
+            f"Tells which of {len(dataset.class_names)} classes an image is of. Full-integer, trained on "
+            f"{dataset.builder}."
+        ),
+        ModelMetadata.VERSION: version,
+        ModelMetadata.SUBGRAPH_METADATA: [
+            {
+                SubGraphMetadata.INPUT_TENSOR_METADATA: [image],
+                SubGraphMetadata.OUTPUT_TENSOR_METADATA: [probability],
+            }
+        ],
+        ModelMetadata.AUTHOR: _AUTHOR,
+        ModelMetadata.LICENSE: _LICENSE,
+        ModelMetadata.ASSOCIATED_FILES: [
+            {
+                AssociatedFile.NAME: LINEAGE_FILE,
+                AssociatedFile.DESCRIPTION: "What the model was made from.",
+                AssociatedFile.TYPE: AssociatedFileType.DESCRIPTIONS,
+            }
+        ],
+        ModelMetadata.MIN_PARSER_VERSION: _PARSER_VERSION,
+    }
 
 
-def _packed(model: schema.ModelMetadataT) -> bytes:
+def _with_buffer(content: bytes, metadata: bytes) -> bytes:
+    """Adds metadata to a model as one more buffer, and to its list of metadata the name and number of that buffer."""
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    buffer = schema.BufferT()
+    buffer.data = np.frombuffer(metadata, np.uint8)
+    entry = schema.MetadataT()
+    entry.name, entry.buffer = BUFFER_NAME, len(model.buffers)
+    model.buffers.append(buffer)
+    model.metadata = [*(model.metadata or []), entry]
     builder = flatbuffers.Builder()
-    builder.Finish(model.Pack(builder), metadata.MetadataPopulator.METADATA_FILE_IDENTIFIER)
+    builder.Finish(model.Pack(builder), _MODEL_IDENTIFIER)
     return bytes(builder.Output())
 
 
 def _with_archive(content: bytes, files: dict[str, bytes]) -> bytes:
-    """Replaces the archive behind a model: the populator puts the time of day in it, and equal models would differ."""
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        start = min(item.header_offset for item in archive.infolist())
+    """Puts a ZIP archive behind a model, without the time of day: equal models are equal files."""
     # Appended, so that offsets count from the start of the file: Android's reader of metadata takes them as they are.
-    buffer = io.BytesIO(content[:start])
+    buffer = io.BytesIO(content)
     with zipfile.ZipFile(buffer, "a") as archive:
         for name, data in files.items():
             archive.writestr(zipfile.ZipInfo(name), data)
