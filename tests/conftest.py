@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 SAMPLE_SPLITS = {"train": "train[:90%]", "eval": "train[90%:]", "test": "test"}
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in its own
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Shares tests out among workers: those of a file go to one, since they share what is costly to make.
 
