@@ -30,12 +30,11 @@ system=$(uname -s -m)
   "Use such a machine or a container of Debian or Ubuntu; the base install (pip install .) runs here."
 glibc=$(getconf GNU_LIBC_VERSION 2> /dev/null || true)
 minor=${glibc#glibc 2.}
+too_old="the pipeline needs glibc 2.$GLIBC_OF_OLDER or later (Debian 12, Ubuntu 24.04), and this system has ${glibc:-none}."
 case "$minor" in
-  "" | *[!0-9]*) fail "the pipeline needs glibc 2.$GLIBC_OF_OLDER or later, and this system has ${glibc:-none}." \
-    "Use Debian 12 or later, or Ubuntu 24.04 or later." ;;
+  "" | *[!0-9]*) fail "$too_old" ;;
 esac
-[ "$minor" -ge "$GLIBC_OF_OLDER" ] || fail "the pipeline needs glibc 2.$GLIBC_OF_OLDER or later, and this system has" \
-  "$glibc. Use Debian 12 or later, or Ubuntu 24.04 or later."
+[ "$minor" -ge "$GLIBC_OF_OLDER" ] || fail "$too_old"
 
 suits() {
   case "$1" in
@@ -81,7 +80,7 @@ fi
 if [ -z "$chosen" ]; then
   chosen=3.11
   [ "$minor" -lt "$GLIBC_OF_NEWER" ] || chosen=3.13
-  echo "No suitable Python on the PATH (one of $NEWEST that fits $glibc): uv fetches Python $chosen." >&2
+  echo "No suitable Python on the PATH (one of $NEWEST that fits $glibc): uv fetches Python $chosen. Where it cannot, install one of them." >&2
 fi
 echo "$chosen"
 echo "$holder"
