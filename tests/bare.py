@@ -28,6 +28,7 @@ _HOME = Path("home/newcomer")
 _USER = 1000
 # How this machine reaches a package registry, if that takes more than a network.
 _PASSED_ON = ("PIP_INDEX_URL", "UV_INDEX_URL", "UV_DEFAULT_INDEX", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+_ORIGINALS = "MNIST_MANUAL_DIR"
 _CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 # Mounts are this process's own and go with it, whatever becomes of it.
 _ENTER = """
@@ -38,6 +39,28 @@ mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
 mount -t tmpfs tmpfs "$root/dev/shm"
 exec chroot --userspec="$user" "$root" env -i "$@"
+"""
+
+
+# What a device developer does: the base install answers the pushed version's golden images, away from the clone.
+_INSTALL = """
+set -e
+python3 -m venv ~/base
+~/base/bin/python -m pip install --quiet .
+version=$(echo "$PWD"/pipeline_root/serving_models/mnist_sample/*)
+cd ~
+base/bin/python -m serving inspect "$version"
+base/bin/python - "$version" << END
+import sys
+import numpy
+from serving import ImageClassifier
+with numpy.load(sys.argv[1] + "/golden.npz") as golden:
+    images, expected = golden["images"], golden["tflite_output"]
+classifier = ImageClassifier(sys.argv[1])
+answers = classifier.classify(images).labels
+assert answers == [classifier.labels[index] for index in expected.argmax(axis=1)], answers
+print(f"{len(answers)} golden images get the answers that were pushed with them")
+END
 """
 
 
@@ -90,19 +113,19 @@ class Root:
 
 @dataclass(frozen=True)
 class Target:
-    """One of the Makefile's targets.
+    """What is typed on a bare system.
 
     Attributes:
-      check: takes the bare system and what the target printed; raises CheckError.
-      packages: what the target needs beyond a bare system, as its own help says.
+      command: with its arguments.
+      check: takes the bare system and what the command printed; raises CheckError.
+      packages: what the command needs beyond a bare system, as its own help says.
       user: who types it.
-      arguments: what is typed behind it.
     """
 
+    command: tuple[str, ...]
     check: Callable[[Root, str], None]
     packages: tuple[str, ...] = ()
     user: int = _USER
-    arguments: tuple[str, ...] = ()
 
 
 def check_run(root: Root, output: str) -> None:
@@ -126,11 +149,15 @@ def check_run(root: Root, output: str) -> None:
 
 
 def check_tests(root: Root, output: str) -> None:
-    """Tests ran, and none was skipped."""
+    """Tests ran, and none was skipped but those of the original files where this machine lacks them."""
     del root
-    (closing,) = re.findall(r"^=* ?(\d+ passed.*) in [\d.]+s.*$", output, re.MULTILINE) or [""]
-    if not closing or "skipped" in closing:
-        raise CheckError(f"Expected tests that passed and none that was skipped, got {closing or 'none at all'}.")
+    skipped = re.findall(r"^SKIPPED .*$", output, re.MULTILINE)
+    if originals() is None:
+        skipped = [line for line in skipped if _ORIGINALS not in line]
+    if skipped:
+        raise CheckError("Tests were skipped:\n" + "\n".join(skipped))
+    if not re.search(r"^=* ?\d+ passed.* in [\d.]+s.*$", output, re.MULTILINE):
+        raise CheckError("There is no line that says how many tests passed.")
 
 
 def check_nothing(root: Root, output: str) -> None:
@@ -139,12 +166,18 @@ def check_nothing(root: Root, output: str) -> None:
 
 
 TARGETS = {
-    "lint": Target(check_nothing),
-    "run": Target(check_run),
-    "test": Target(check_tests),
-    # A full disk is mounted, and the browser is one that tests start: both take root.
-    "test-slow": Target(check_tests, packages=("chromium", "g++"), user=0),
+    "lint": Target(("make", "lint"), check_nothing),
+    "run": Target(("make", "run"), check_run),
+    "install": Target(("sh", "-c", _INSTALL), check_nothing),
+    "test": Target(("make", "test"), check_tests),
+    # A test mounts a small disk, which takes root.
+    "test-slow": Target(("make", "test-slow"), check_tests, packages=("chromium", "g++"), user=0),
 }
+
+
+def originals() -> Path | None:
+    """Returns the directory with MNIST's original files; None if this machine has none."""
+    return Path(os.environ[_ORIGINALS]) if os.environ.get(_ORIGINALS) else None
 
 
 def missing() -> str | None:
@@ -182,30 +215,27 @@ def bare(release: str) -> Iterator[Root]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def make(root: Root, target: str) -> None:
-    """Makes a target inside, showing what it prints, and checks what came of it.
+def execute(root: Root, target: Target) -> None:
+    """Has a target's command run inside, showing what it prints, and checks what came of it.
 
     Raises:
-      CheckError: the target failed, or did not do what it promises.
+      CheckError: the command failed, or did not do what it promises.
     """
-    wanted = TARGETS[target]
-    if wanted.packages:
-        root.install(*wanted.packages)
     variables = {}
-    originals = os.environ.get("MNIST_MANUAL_DIR")
-    if target == "test-slow" and originals:
-        shutil.copytree(originals, root.folder / "mnist", dirs_exist_ok=True)
-        variables["MNIST_MANUAL_DIR"] = "/mnist"
-    started = time.monotonic()
-    process = root.call("make", target, *wanted.arguments, user=wanted.user, folder=f"/{_HOME}/project", **variables)
+    if target.packages:
+        root.install(*target.packages)
+        # `make test` and `make run` are those of a newcomer, who has no original files.
+        if files := originals():
+            shutil.copytree(files, root.folder / "mnist", dirs_exist_ok=True)
+            variables[_ORIGINALS] = "/mnist"
+    process = root.call(*target.command, user=target.user, folder=f"/{_HOME}/project", **variables)
     output = ""
     for line in process.stdout or ():
         print(line, end="", flush=True)
         output += line
     if process.wait():
-        raise CheckError(f"make {target} ended with exit code {process.returncode}.")
-    wanted.check(root, output)
-    print(f"make {target}: {time.monotonic() - started:.0f} s", flush=True)
+        raise CheckError(f"It ended with exit code {process.returncode}.")
+    target.check(root, output)
 
 
 def disk_usage(root: Root) -> str:
@@ -218,7 +248,9 @@ def main() -> int:
     """Runs targets on each bare system."""
     parser = argparse.ArgumentParser(prog="python3 -m tests.bare", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--debian", choices=_SUITES, nargs="+", default=list(_SUITES), help="releases")
-    parser.add_argument("--targets", choices=TARGETS, nargs="+", default=["run", "test"], help="of the Makefile")
+    parser.add_argument(
+        "--targets", choices=TARGETS, nargs="+", default=["run", "install", "test"], help="what to type there"
+    )
     options = parser.parse_args()
     if reason := missing():
         print(f"not run: {reason}", file=sys.stderr)
@@ -227,13 +259,15 @@ def main() -> int:
         with bare(release) as root:
             version, _ = root.call("python3", "--version").communicate()
             print(f"== bare Debian {release}, {version.strip()}", flush=True)
-            try:
-                for target in options.targets:
-                    print(f"+ make {target}", flush=True)
-                    make(root, target)
-            except CheckError as error:
-                print(f"FAILED on Debian {release}: {error}", file=sys.stderr)
-                return 1
+            for name in options.targets:
+                started = time.monotonic()
+                print(f"+ {name}", flush=True)
+                try:
+                    execute(root, TARGETS[name])
+                except CheckError as error:
+                    print(f"FAILED: {name} on Debian {release}. {error}", file=sys.stderr)
+                    return 1
+                print(f"= {name}: {time.monotonic() - started:.0f} s", flush=True)
             print(f"== Debian {release} is fine; the clone takes {disk_usage(root)}", flush=True)
     return 0
 
