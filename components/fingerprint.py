@@ -1,31 +1,26 @@
 """Fingerprints that make TFX's cache tell the truth.
 
-TFX's cache key knows a component's parameters and inputs, but neither the code behind a function given by its name nor
-the content behind a path.
+TFX's cache key knows a component's parameters and inputs, but neither the code behind an executor or a function given
+by its name, nor the content behind a path.
 """
 
 import ast
+import functools
 import hashlib
+import importlib.util
+import site
+import sys
 from collections.abc import Iterable
-from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
 from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from components.errors import UserError
 
-_ROOT = Path(__file__).parent.parent
-_PACKAGES = ("components", "serving")
-_LIBRARIES = (
-    "tensorflow",
-    "keras",
-    "tfx",
-    "tensorflow-transform",
-    "tensorflow-model-analysis",
-    "tensorflow-datasets",
-    "ai-edge-litert",
-    "tflite-micro",  # optional
-    "tflite-support",
-)
+_OURS = ("components", "serving")  # their code counts even where they are installed
 
 
 def digest(parts: Iterable[bytes]) -> str:
@@ -38,68 +33,168 @@ def digest(parts: Iterable[bytes]) -> str:
 
 
 def of_files(paths: Iterable[Path]) -> str:
-    """Returns the digest of the contents of some files, in order; their places do not matter."""
-    return digest(path.read_bytes() for path in paths)
+    """Returns the digest of the contents of some files, in order; their places do not matter.
+
+    Files may be larger than memory.
+    """
+    parts = []
+    for path in paths:
+        with path.open("rb") as file:
+            parts.append(hashlib.file_digest(file, "sha256").digest())
+    return digest(parts)
 
 
-def of_code(component: str, function: str | None = None) -> str:
-    """Returns the digest of what decides what a component's code does.
+def of_code(*names: str) -> str:
+    """Returns the digest of what decides what some classes or functions do.
 
-    That is the Python files and templates of its folder, all modules of this repository that they import, directly or
-    not, and the versions of the libraries that do the arithmetic.
+    That is the source of their modules and of every module that these import, directly or not, wherever on the Python
+    path it lies; the files in a folder `templates` beside them; the versions of the installed distributions that are
+    imported, and of those that these require; and the version of Python. Of the standard library and of distributions
+    the version stands for the source.
+
+    Nothing is run: imports are read from the source, those in functions too. A module that is imported by a name that
+    is made up at run time is not seen; `if TYPE_CHECKING: import ...` makes it seen.
 
     Args:
-      component: name of a folder of `components`.
-      function: dotted name of a function that the component is told to call; its module counts too.
+      names: dotted names of the classes or functions.
 
     Raises:
-      UserError: there is no such module.
+      UserError: there is no module of such a name, or it or one that it imports is not Python.
     """
-    folder = _ROOT / "components" / component
-    roots = set(folder.rglob("*.py"))
-    if function:
-        roots.add(_module_file(function))
-    files = sorted(_with_imports(roots).union(folder.rglob("*.j2")))
-    return digest([of_files(files).encode(), *(f"{name}=={_version(name)}".encode() for name in _LIBRARIES)])
+    modules = [_module_of(name) for name in names]
+    sources, libraries = _follow(modules)
+    templates = (sources[name].parent / "templates" for name in modules if name in sources)
+    files = [*sources.values(), *(path for folder in templates for path in sorted(folder.rglob("*")) if path.is_file())]
+    versions = [f"python=={sys.version_info.major}.{sys.version_info.minor}", *sorted(_versions(libraries))]
+    return digest([of_files(files).encode(), *(text.encode() for text in (*sources, *versions))])
 
 
-def _version(library: str) -> str:
-    try:
-        return version(library)
-    except PackageNotFoundError:
-        return "absent"
-
-
-def _module_file(function: str) -> Path:
-    module = function.rpartition(".")[0]
-    try:
-        spec = find_spec(module) if module else None
-    except ModuleNotFoundError:
-        spec = None
+def _module_of(name: str) -> str:
+    module = name.rpartition(".")[0]
+    spec = _find(module) if module else None
     if spec is None or spec.origin is None:
-        raise UserError(f"Cannot find the function {function!r}: expected package.module.function, on the Python path.")
-    return Path(spec.origin)
+        raise UserError(f"Cannot find the function {name!r}: expected package.module.function, on the Python path.")
+    return module
 
 
-def _with_imports(files: set[Path]) -> set[Path]:
-    """Returns the files and all modules of this repository that they import, directly or not."""
-    known: set[Path] = set()
-    while files:
-        known |= files
-        files = {module for file in files for module in _imported(file)} - known
-    return known
+def _find(module: str) -> ModuleSpec | None:
+    """Finds a module as `importlib.util.find_spec` does, but without running the packages that it is in."""
+    top, *rest = module.split(".")
+    try:
+        spec = importlib.util.find_spec(top)
+    except ValueError:  # a script's `__main__` has none
+        return None
+    for name in rest:
+        if spec is None or spec.submodule_search_locations is None:
+            return None
+        # By its last name alone: by its full name the packages that it is in would have to be imported.
+        spec = PathFinder.find_spec(name, [*spec.submodule_search_locations])
+    return spec
 
 
-def _imported(file: Path) -> Iterable[Path]:
-    """Yields the modules of this repository that a file imports."""
-    for node in ast.walk(ast.parse(file.read_bytes())):
-        names = []
+def _follow(modules: Iterable[str]) -> tuple[dict[str, Path], set[str]]:
+    """Returns the files of modules and of all that they import, by name, and the distributions that these import."""
+    sources: dict[str, Path] = {}
+    libraries: set[str] = set()
+    seen: set[str] = set()
+    waiting = [*modules]
+    while waiting:
+        module = waiting.pop()
+        top, _, _ = module.partition(".")
+        if module in seen or top in sys.stdlib_module_names:
+            continue
+        seen.add(module)
+        if distributions := _distributions_of(top):
+            libraries |= distributions
+            continue
+        spec = _find(module)
+        if spec is None:
+            continue
+        # To import a.b.c runs a and a.b.
+        waiting.append(module.rpartition(".")[0] or module)
+        if spec.has_location and spec.origin:
+            file = sources[module] = Path(spec.origin)
+            if file.suffix == ".py":
+                package = module if spec.submodule_search_locations is not None else module.rpartition(".")[0]
+                waiting += _imported(file, package)
+    return dict(sorted(sources.items())), libraries
+
+
+def _imported(file: Path, package: str) -> tuple[str, ...]:
+    try:
+        return _imports(file.read_bytes(), package)
+    except SyntaxError as error:
+        raise UserError(
+            f"Cannot read the code in {file}, line {error.lineno}: expected Python, {error.msg}."
+        ) from error
+
+
+@functools.cache
+def _imports(source: bytes, package: str) -> tuple[str, ...]:
+    """Returns all names in the import statements of a module in a package that may be names of modules."""
+    names = []
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            # One dot is the package itself, and each further dot one package up.
+            parents = package.split(".")[: package.count(".") + 2 - node.level] if node.level else []
+            base = ".".join([*parents, *filter(None, [node.module])])
             # `from package import name`: the name may be a module, or something inside the package.
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        for name in names:
-            module = _ROOT.joinpath(*name.split(".")).with_suffix(".py")
-            if name.split(".")[0] in _PACKAGES and module.is_file():
-                yield module
+            names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+    return tuple(names)
+
+
+@functools.cache
+def _distributions_of(package: str) -> set[str]:
+    """Returns the installed distributions that a top-level package is of; none if its source is to be followed."""
+    names = _packages().get(package)
+    spec = _find(package)
+    if package in _OURS or not names or spec is None:
+        return set()
+    # One that is installed in editable mode lies elsewhere.
+    places = spec.submodule_search_locations or [spec.origin or ""]
+    folders = [Path(folder).resolve() for folder in (*site.getsitepackages(), site.getusersitepackages())]
+    installed = any(Path(place).resolve().is_relative_to(folder) for place in places for folder in folders)
+    return set(names) if installed else set()
+
+
+def _versions(libraries: Iterable[str]) -> set[str]:
+    """Returns `name==version` of distributions and of all installed ones that they require, directly or not."""
+    versions: set[str] = set()
+    seen: set[tuple[str, str]] = set()
+    waiting: list[tuple[str, str]] = [(canonicalize_name(name), "") for name in libraries]
+    while waiting:
+        item = waiting.pop()
+        if item not in seen:
+            seen.add(item)
+            version, required = _installed(*item)
+            versions |= {f"{item[0]}=={version}"} if version else set()
+            waiting += required
+    return versions
+
+
+@functools.cache
+def _packages() -> dict[str, list[str]]:
+    return dict(packages_distributions())
+
+
+@functools.cache
+def _installed(name: str, extra: str) -> tuple[str | None, list[tuple[str, str]]]:
+    """Returns the version of a distribution, None if it is not installed, and what one of its extras requires.
+
+    Args:
+      name: of the distribution.
+      extra: "" is what it requires in any case.
+    """
+    try:
+        found = distribution(name)
+    except PackageNotFoundError:
+        return None, []
+    requirements = [Requirement(text) for text in found.requires or []]
+    return found.version, [
+        (canonicalize_name(requirement.name), wanted)
+        for requirement in requirements
+        if requirement.marker is None or requirement.marker.evaluate({"extra": extra})
+        for wanted in ("", *requirement.extras)
+    ]

@@ -1,8 +1,13 @@
 """What a run was made with: enough to make it again."""
 
+import os
+import platform
+import re
 import subprocess
 from importlib.metadata import distributions
 from pathlib import Path
+
+_CPU_INFO = Path("/proc/cpuinfo")
 
 
 def package_versions() -> dict[str, str]:
@@ -24,3 +29,15 @@ def git_revision() -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return result.stdout.strip()
+
+
+def machine() -> str:
+    """Returns what latencies on this machine depend on: the CPU's model, and the number of cores that may be used."""
+    try:
+        model = re.search(r"^model name\s*: (.+)$", _CPU_INFO.read_text(encoding="utf-8"), re.MULTILINE)
+    except OSError:
+        model = None
+    # Outside of Linux on x86 there may be no more than the architecture.
+    name = model[1] if model else platform.processor() or platform.machine()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{name}, {cores} cores"

@@ -13,7 +13,7 @@ from tfx.orchestration import pipeline
 from tfx.proto import pusher_pb2, transform_pb2
 from tfx.types import standard_artifacts
 
-from components import fingerprint
+from components import fingerprint, provenance
 from components.device_validator.component import DeviceValidator
 from components.evaluator.component import Evaluator
 from components.example_validator.component import ExampleValidator
@@ -32,6 +32,8 @@ from pipeline.config import RunConfig
 # Beam's default runner may want to download one of its own.
 BEAM_ARGS = ["--runner=DirectRunner", "--direct_running_mode=in_memory"]
 
+_PREPROCESSING_FN = "components.transform.preprocessing.preprocessing_fn"
+
 
 def create_pipeline(config: RunConfig, dataset: Dataset, schema_file: Path) -> pipeline.Pipeline:
     """Composes the pipeline; nothing is written.
@@ -45,14 +47,14 @@ def create_pipeline(config: RunConfig, dataset: Dataset, schema_file: Path) -> p
     classes = len(dataset.class_names)
 
     # What is there to learn from?
-    example_gen = _with_code(TFDSExampleGen(dataset=described, data_dir=config.data_dir), "tfds_example_gen")
+    example_gen = _with_code(TFDSExampleGen(dataset=described, data_dir=config.data_dir))
     examples = example_gen.outputs["examples"]
 
     # Does it look like the data that we know?
-    schema_gen = ImportSchemaGen(schema_file=str(schema_file))
+    schema_gen = _with_code(ImportSchemaGen(schema_file=str(schema_file)))
     schema_gen.exec_properties["content"] = fingerprint.of_files([schema_file])
     schema = schema_gen.outputs["schema"]
-    statistics_gen = StatisticsGen(examples=examples, schema=schema)
+    statistics_gen = _with_code(StatisticsGen(examples=examples, schema=schema))
     statistics = statistics_gen.outputs["statistics"]
     previous_statistics = Resolver(
         strategy_class=LatestOtherStrategy,
@@ -66,7 +68,6 @@ def create_pipeline(config: RunConfig, dataset: Dataset, schema_file: Path) -> p
             previous_statistics=previous_statistics.outputs["previous"],
             schema=schema,
         ),
-        "example_validator",
     )
 
     # How does an image become what the network sees? Only the test split is written out: TFMA wants it for TFLite.
@@ -74,12 +75,12 @@ def create_pipeline(config: RunConfig, dataset: Dataset, schema_file: Path) -> p
         Transform(
             examples=examples,
             schema=schema,
-            preprocessing_fn="components.transform.preprocessing.preprocessing_fn",
+            preprocessing_fn=_PREPROCESSING_FN,
             custom_config={"image_shape": dataset.image_shape},
             splits_config=transform_pb2.SplitsConfig(analyze=[TRAIN], transform=[TEST]),
             disable_statistics=True,
         ),
-        "transform",
+        _PREPROCESSING_FN,
     )
     transform.add_upstream_node(example_validator)
     transform_graph = transform.outputs["transform_graph"]
@@ -93,7 +94,6 @@ def create_pipeline(config: RunConfig, dataset: Dataset, schema_file: Path) -> p
             run_fn=config.run_fn,
             custom_config={"dataset": described, "training": config.training.model_dump()},
         ),
-        "trainer",
         config.run_fn,
     )
 
@@ -107,7 +107,6 @@ def create_pipeline(config: RunConfig, dataset: Dataset, schema_file: Path) -> p
             abstention_rate=config.abstention_rate,
             seed=config.training.seed,
         ),
-        "tflite_exporter",
     )
     release = exporter.outputs["model"]
 
@@ -128,7 +127,6 @@ def create_pipeline(config: RunConfig, dataset: Dataset, schema_file: Path) -> p
             eval_config=evaluation.saved_model_eval_config(classes, config.thresholds),
             example_splits=[TEST],
         ).with_id("SavedModelEvaluator"),
-        "evaluator",
     )
     tflite_evaluator = _with_code(
         Evaluator(
@@ -138,7 +136,6 @@ def create_pipeline(config: RunConfig, dataset: Dataset, schema_file: Path) -> p
             eval_config=evaluation.tflite_eval_config(classes, config.thresholds),
             example_splits=[TEST],
         ).with_id("TFLiteEvaluator"),
-        "evaluator",
     )
 
     # Does the very file run where it is meant to, and say the same there?
@@ -148,9 +145,9 @@ def create_pipeline(config: RunConfig, dataset: Dataset, schema_file: Path) -> p
             model=release,
             dataset=described,
             limits=config.device.model_dump_json(),
+            machine=provenance.machine(),
             seed=config.training.seed,
         ),
-        "device_validator",
     )
 
     # How much does it keep when images get worse?
@@ -162,7 +159,6 @@ def create_pipeline(config: RunConfig, dataset: Dataset, schema_file: Path) -> p
             dataset=described,
             seed=config.training.seed,
         ),
-        "robustness",
     )
 
     # May it ship?
@@ -178,7 +174,6 @@ def create_pipeline(config: RunConfig, dataset: Dataset, schema_file: Path) -> p
             least_robustness=config.thresholds.robustness,
             bless_anyway=config.bless_anyway,
         ),
-        "quality_gate",
     )
 
     # Then it does.
@@ -191,7 +186,6 @@ def create_pipeline(config: RunConfig, dataset: Dataset, schema_file: Path) -> p
             ),
             custom_executor_spec=executor_spec.ExecutorClassSpec(PusherExecutor),
         ),
-        "pusher",
     )
 
     # What should a person see of it?
@@ -208,7 +202,6 @@ def create_pipeline(config: RunConfig, dataset: Dataset, schema_file: Path) -> p
             dataset=described,
             seed=config.training.seed,
         ),
-        "run_report",
     )
     run_report.add_upstream_node(pusher)
 
@@ -252,7 +245,10 @@ def _metadata_connection(pipeline_root: Path) -> metadata_store_pb2.ConnectionCo
     return connection
 
 
-def _with_code(component: Any, folder: str, function: str | None = None) -> Any:
-    """Makes the code of `components/<folder>`, and of a function, part of the cache key; TFX leaves both out."""
-    component.exec_properties["code"] = fingerprint.of_code(folder, function)
+def _with_code(component: Any, *functions: str) -> Any:
+    """Makes the code of a component's executor, and of functions that it calls, part of the cache key.
+
+    TFX leaves both out, and which libraries they run on.
+    """
+    component.exec_properties["code"] = fingerprint.of_code(component.executor_spec.class_path, *functions)
     return component

@@ -20,6 +20,7 @@ class DeviceValidatorSpec(types.ComponentSpec):
     PARAMETERS = {
         "dataset": ExecutionParameter(type=str),
         "limits": ExecutionParameter(type=str),
+        "machine": ExecutionParameter(type=str),
         "seed": ExecutionParameter(type=int),
     }
     INPUTS = {
@@ -42,7 +43,13 @@ class DeviceValidator(base_component.BaseComponent):
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
 
     def __init__(
-        self, examples: types.BaseChannel, model: types.BaseChannel, dataset: str, limits: str, seed: int
+        self,
+        examples: types.BaseChannel,
+        model: types.BaseChannel,
+        dataset: str,
+        limits: str,
+        machine: str,
+        seed: int,
     ) -> None:
         """Makes the component.
 
@@ -51,6 +58,7 @@ class DeviceValidator(base_component.BaseComponent):
           model: the TFLiteExporter's release.
           dataset: JSON of a `Dataset`.
           limits: JSON of `DeviceLimits`.
+          machine: what the latency is measured on, `provenance.machine()`: of another machine there is no result yet.
           seed: of the draw of the images that the slow runtimes are run on.
         """
         super().__init__(
@@ -59,6 +67,7 @@ class DeviceValidator(base_component.BaseComponent):
                 model=model,
                 dataset=dataset,
                 limits=limits,
+                machine=machine,
                 seed=seed,
                 blessing=types.Channel(type=standard_artifacts.InfraBlessing),
                 predictions=types.Channel(type=TestPredictions),

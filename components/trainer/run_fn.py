@@ -38,7 +38,7 @@ def run_fn(args: FnArgs) -> None:
     network = build_model(dataset.image_shape, len(dataset.class_names), config.dropout)
     model_run = Path(args.model_run_dir)
     settings = json.dumps(args.custom_config, sort_keys=True)
-    identity = [*args.train_files, args.transform_output, settings, fingerprint.of_code("trainer")]
+    identity = [*args.train_files, args.transform_output, settings, fingerprint.of_code(f"{__name__}.run_fn")]
     history = training.fit(
         network,
         train,

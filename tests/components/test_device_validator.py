@@ -473,6 +473,7 @@ def test_a_litert_that_fails_ends_the_validation_with_its_reason(
 SETTINGS = {
     "dataset": releases.DATASET.to_json(),
     "limits": DeviceLimits(latency_us=100_000, agreement=0.97, significance=0, recall_drop=0.2).model_dump_json(),
+    "machine": "this one, 2 cores",
     "seed": 1,
 }
 

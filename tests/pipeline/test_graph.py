@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from tfx.orchestration import pipeline
 
+from components import fingerprint, provenance
 from components.tfds_example_gen.datasets import Dataset
 from pipeline import evaluation, graph
 from pipeline.config import RunConfig, Thresholds
@@ -33,7 +34,7 @@ ORDER = [
     "Pusher",
     "RunReport",
 ]
-TFX_ALONE = {"ImportSchemaGen", "StatisticsGen", "PreviousStatistics", "LatestBlessedModel"}
+RESOLVERS = {"PreviousStatistics", "LatestBlessedModel"}  # are never cached
 
 
 @pytest.fixture
@@ -81,9 +82,42 @@ def test_every_step_that_does_work_is_told_to_the_user(config: RunConfig) -> Non
     assert set(STEPS) <= names
 
 
-def test_every_node_of_our_own_code_has_that_code_in_its_cache_key(config: RunConfig) -> None:
+def test_every_step_has_its_code_and_libraries_in_its_cache_key(config: RunConfig) -> None:
     for name, values in properties(config).items():
-        assert (len(values.get("code", "")) == 64) == (name not in TFX_ALONE), name
+        assert (len(values.get("code", "")) == 64) == (name not in RESOLVERS), name
+
+
+def test_another_version_of_tfdv_changes_the_statistics(config: RunConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = properties(config)
+    installed = fingerprint._installed
+
+    def newer(name: str, extra: str) -> tuple[str | None, list[tuple[str, str]]]:
+        version, required = installed(name, extra)
+        return "99.0" if name == "tensorflow-data-validation" else version, required
+
+    monkeypatch.setattr(fingerprint, "_installed", newer)
+    assert "StatisticsGen" in changed(before, properties(config))
+
+
+def test_a_network_of_ones_own_is_in_the_key_of_the_trainer_and_of_no_other_step(
+    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "graphs_own_package"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "training.py").write_text("from . import network\ndef run_fn(args): network.build()\n")
+    (package / "network.py").write_text("def build(): ...\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    own = config.model_copy(update={"run_fn": "graphs_own_package.training.run_fn"})
+    before = properties(own)
+    (package / "network.py").write_text("def build(): return 1\n")
+    assert changed(before, properties(own)) == {"Trainer"}
+
+
+def test_another_machine_is_validated_on_anew(config: RunConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = properties(config)
+    monkeypatch.setattr(provenance, "machine", lambda: "another CPU, 2 cores")
+    assert changed(before, properties(config)) == {"DeviceValidator"}
 
 
 def test_anomalies_hold_up_transform_and_all_that_follows(config: RunConfig) -> None:
