@@ -3,12 +3,14 @@
 from enum import StrEnum
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from components.device_validator.config import DeviceLimits
+from components.errors import UserError
 from components.keys import SPLITS
 from components.quality_gate.config import Thresholds
 from components.trainer.config import TrainingConfig
+from serving.paths import refusal_of_uri
 
 DEFAULT_DATASET = "mnist"
 SAMPLE_DATASET = "mnist_sample"
@@ -62,7 +64,9 @@ class RunConfig(BaseModel):
 
     @field_validator("pipeline_root", "serving_dir", "manual_dir", "data_dir", "schema_file")
     @classmethod
-    def _absolute(cls, path: Path | None) -> Path | None:
+    def _absolute_and_local(cls, path: Path | None, info: ValidationInfo) -> Path | None:
+        if path and (refusal := refusal_of_uri(path)):
+            raise UserError(f"{info.field_name}: {refusal}")
         return path and path.expanduser().absolute()
 
     def recorded(self) -> str:

@@ -86,7 +86,7 @@ def test_one_bad_class_fails_its_gates_and_no_other(evaluations: dict[str, str])
 
 
 def test_tfma_has_no_say_at_exactly_the_allowed_drop(evaluations: dict[str, str]) -> None:
-    # Class 2 falls from 0.9 to 0.6; in floats, 0.6 - 0.9 is a hair less than -0.3, at which TFMA's own thresholds refuse.
+    # Class 2 falls from 0.9 to 0.6; in floats, 0.6 - 0.9 is a hair less than -0.3, where TFMA's own thresholds refuse.
     thresholds = Thresholds(accuracy=0, class_accuracy=0, accuracy_drop=1 / 30, class_accuracy_drop=0.3)
     found = list(gates.accuracy_gates("tflite", gates.read_evaluation(evaluations["bad"]), NAMES, thresholds))
     assert len(found) == 8
