@@ -27,6 +27,9 @@ PROBABILITIES = "probabilities"
 # TFMA finds a TFLite model only under this name; the push gives it the name that TensorFlow Serving looks for.
 TFMA_TFLITE = "tflite"
 
+# The metric that the QualityGate judges.
+ACCURACY = "accuracy"
+
 # Files inside artifacts.
 NETWORK = "network.keras"  # the Trainer's model: the bare network, from normalised images to logits
 HISTORY = "history.json"  # the Trainer's model run

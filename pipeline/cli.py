@@ -17,6 +17,7 @@ from components.errors import AnomaliesError, StepFailedError, UserError
 from pipeline import runner, workspace
 from pipeline.config import Preset, RunConfig, preset_values
 from pipeline.console import only_ours, show_summary
+from serving.paths import refusal_of_uri
 
 
 class ExitCode(IntEnum):
@@ -37,19 +38,37 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+
+def _local(parameter: typer.CallbackParam, path: Path | None) -> Path | None:
+    """Returns the path that an option was given.
+
+    Raises:
+      UserError: it is a URI.
+    """
+    if path and (refusal := refusal_of_uri(path)):
+        raise UserError(f"{parameter.opts[0]}: {refusal}")
+    return path
+
+
 PresetOption = Annotated[
     Preset, typer.Option(help="full: all data, 99.4 % or more. fast: 3 epochs. sample: 5,000 digits.")
 ]
 DatasetOption = Annotated[str | None, typer.Option(help="TFDS name; default: mnist, or the sample if it can't be had.")]
 ManualDirOption = Annotated[
-    Path | None, typer.Option(envvar="MNIST_MANUAL_DIR", help="Directory with the dataset's original files.")
+    Path | None,
+    typer.Option(callback=_local, envvar="MNIST_MANUAL_DIR", help="Directory with the dataset's original files."),
 ]
-DataDirOption = Annotated[Path | None, typer.Option(help="Where TFDS keeps prepared datasets.")]
-PipelineRootOption = Annotated[Path, typer.Option(help="Where artifacts, metadata, reports and logs are kept.")]
+DataDirOption = Annotated[Path | None, typer.Option(callback=_local, help="Where TFDS keeps prepared datasets.")]
+PipelineRootOption = Annotated[
+    Path, typer.Option(callback=_local, help="Where artifacts, metadata, reports and logs are kept.")
+]
 ServingDirOption = Annotated[
-    Path | None, typer.Option(help="Where versions are pushed to; default: serving_models in the pipeline root.")
+    Path | None,
+    typer.Option(callback=_local, help="Where versions are pushed to; default: serving_models in the pipeline root."),
 ]
-SchemaOption = Annotated[Path | None, typer.Option("--schema", help="Curated schema; default: the dataset's own.")]
+SchemaOption = Annotated[
+    Path | None, typer.Option("--schema", callback=_local, help="Curated schema; default: the dataset's own.")
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Any other setting, as in training.epochs=5 (may be repeated)."),
@@ -169,7 +188,7 @@ def status(
 
 @app.command()
 def schema(
-    output: Annotated[Path, typer.Option(help="File to write; it must not be there yet.")],
+    output: Annotated[Path, typer.Option(callback=_local, help="File to write; it must not be there yet.")],
     dataset: Annotated[str, typer.Option(help="TFDS name.")],
     split: Annotated[str, typer.Option(help="TFDS split expression to infer from: training data.")] = "train",
     manual_dir: ManualDirOption = None,
@@ -191,7 +210,9 @@ def schema(
 
 @app.command()
 def export_variants(
-    output: Annotated[Path, typer.Option(help="Directory to copy the files to; it must not be there yet.")],
+    output: Annotated[
+        Path, typer.Option(callback=_local, help="Directory to copy the files to; it must not be there yet.")
+    ],
     pipeline_root: PipelineRootOption = DEFAULT_ROOT,
 ) -> None:
     """Copy the float32, float16, dynamic-range and int8 TFLite files of the last run, for comparison."""

@@ -155,7 +155,7 @@ def _metrics(run: Summary) -> dict[str, float | int | None]:
 
 
 def _slices(evaluation: Path) -> dict[str, float]:
-    metrics = read_evaluation(str(evaluation), "tflite").metrics
+    metrics = read_evaluation(str(evaluation)).metrics
     return {name: values["accuracy"] for name, values in metrics.items()}
 
 

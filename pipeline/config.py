@@ -3,11 +3,14 @@
 from enum import StrEnum
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from components.device_validator.config import DeviceLimits
+from components.errors import UserError
 from components.keys import SPLITS
+from components.quality_gate.config import Thresholds
 from components.trainer.config import TrainingConfig
+from serving.paths import refusal_of_uri
 
 DEFAULT_DATASET = "mnist"
 SAMPLE_DATASET = "mnist_sample"
@@ -19,22 +22,6 @@ class Preset(StrEnum):
     FULL = "full"
     FAST = "fast"
     SAMPLE = "sample"
-
-
-class Thresholds(BaseModel):
-    """What a model must reach on the test split to be blessed; the SavedModel and the TFLite file alike."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    accuracy: float = Field(0.994, ge=0, le=1, description="Least accuracy over all.")
-    class_accuracy: float = Field(0.98, ge=0, le=1, description="Least accuracy on the images of any one class.")
-    accuracy_drop: float = Field(
-        0.002, ge=0, le=1, description="Most that accuracy may fall below the blessed model's."
-    )
-    robustness: float | None = Field(
-        None, ge=0, le=1, description="Least mean accuracy under the corruptions of MNIST-C; None for no such gate."
-    )
-    class_accuracy_drop: float = Field(0.01, ge=0, le=1, description="The same for the images of any one class.")
 
 
 class RunConfig(BaseModel):
@@ -77,7 +64,9 @@ class RunConfig(BaseModel):
 
     @field_validator("pipeline_root", "serving_dir", "manual_dir", "data_dir", "schema_file")
     @classmethod
-    def _absolute(cls, path: Path | None) -> Path | None:
+    def _absolute_and_local(cls, path: Path | None, info: ValidationInfo) -> Path | None:
+        if path and (refusal := refusal_of_uri(path)):
+            raise UserError(f"{info.field_name}: {refusal}")
         return path and path.expanduser().absolute()
 
     def recorded(self) -> str:

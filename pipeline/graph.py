@@ -124,7 +124,7 @@ def create_pipeline(config: RunConfig, dataset: Dataset, schema_file: Path) -> p
             schema=schema,
             model=release,
             baseline_model=baseline,
-            eval_config=evaluation.saved_model_eval_config(classes, config.thresholds),
+            eval_config=evaluation.saved_model_eval_config(classes),
             example_splits=[TEST],
         ).with_id("SavedModelEvaluator"),
     )
@@ -133,7 +133,7 @@ def create_pipeline(config: RunConfig, dataset: Dataset, schema_file: Path) -> p
             examples=transform.outputs["transformed_examples"],
             model=release,
             baseline_model=baseline,
-            eval_config=evaluation.tflite_eval_config(classes, config.thresholds),
+            eval_config=evaluation.tflite_eval_config(classes),
             example_splits=[TEST],
         ).with_id("TFLiteEvaluator"),
     )
@@ -171,7 +171,7 @@ def create_pipeline(config: RunConfig, dataset: Dataset, schema_file: Path) -> p
             robustness=robustness_evaluator.outputs["evaluation"],
             config=config.recorded(),
             dataset=described,
-            least_robustness=config.thresholds.robustness,
+            thresholds=config.thresholds.model_dump_json(),
             bless_anyway=config.bless_anyway,
         ),
     )

@@ -14,6 +14,7 @@ import numpy as np
 
 from serving import benchmark, kit, tflite_file, tflite_metadata, version_dir
 from serving.classifier import ImageClassifier
+from serving.paths import refusal_of_uri
 from serving.predict import Finding, predict
 
 _DEFAULT_SERVING_DIR = Path("pipeline_root/serving_models")
@@ -54,24 +55,36 @@ def _parser() -> argparse.ArgumentParser:
 
     classify = command(_predict, "Tell what is in pictures.")
     classify.add_argument("images", nargs="+", metavar="IMAGE", help="Picture: PNG, JPEG, WEBP, GIF, BMP, TIFF, PPM.")
-    classify.add_argument("--model", type=Path, help="Version directory or .tflite file; default: the newest pushed.")
+    classify.add_argument(
+        "--model", type=_local_path, help="Version directory or .tflite file; default: the newest pushed."
+    )
     classify.add_argument("--whole", action="store_true", help="Take each picture for one digit.")
     classify.add_argument("--brief", action="store_true", help="Do not draw what the model saw.")
     classify.add_argument("--json", action="store_true", help="Print JSON.")
 
     measure = command(_benchmark, "Measure latency, size, memory and accuracy of a model on this machine.")
-    measure.add_argument("model", type=Path, help="Version directory or .tflite file.")
-    measure.add_argument("--data", type=Path, help="NPZ file of `images` and `labels`; default: the golden images.")
+    measure.add_argument("model", type=_local_path, help="Version directory or .tflite file.")
+    measure.add_argument(
+        "--data", type=_local_path, help="NPZ file of `images` and `labels`; default: the golden images."
+    )
     measure.add_argument("--json", action="store_true", help="Print JSON.")
 
     look = command(_inspect, "Show input, output, operators, metadata and manifest of a model.")
-    look.add_argument("model", type=Path, help="Version directory or .tflite file.")
+    look.add_argument("model", type=_local_path, help="Version directory or .tflite file.")
     look.add_argument("--json", action="store_true", help="Print JSON.")
 
     package = command(_kit, "Write what a device developer needs: C sources with test vectors, labels, and a README.")
-    package.add_argument("model", type=Path, help="Version directory.")
-    package.add_argument("--output", type=Path, required=True, help="Directory to write; it must not be there yet.")
+    package.add_argument("model", type=_local_path, help="Version directory.")
+    package.add_argument(
+        "--output", type=_local_path, required=True, help="Directory to write; it must not be there yet."
+    )
     return parser
+
+
+def _local_path(text: str) -> Path:
+    if refusal := refusal_of_uri(text):
+        raise argparse.ArgumentTypeError(refusal)
+    return Path(text)
 
 
 def _predict(options: argparse.Namespace) -> int:

@@ -10,13 +10,14 @@ from scipy.stats import binomtest
 
 from components import progress
 from components.device_validator.config import DeviceLimits
-from components.gate import Gate
+from components.gate import OVERALL, Gate
+from components.keys import LABEL
 from serving import version_dir
 from serving.runtimes import Execution, Runtime, RuntimeFailedError, execute
 from serving.tflite_file import TFLiteFileError, describe, full_integer_problems
 
 _FILE = "file"
-_OVERALL = "overall"
+_COUNT = ","  # format of a whole number
 _PACKAGES = {Runtime.LITERT: "ai-edge-litert", Runtime.MICRO: "tflite-micro"}
 
 
@@ -133,8 +134,7 @@ def is_clear(outputs: np.ndarray) -> np.ndarray:
 
 def _bytes_gate(model: Path, limits: DeviceLimits) -> Gate:
     size = model.stat().st_size
-    reason = f"the file has {size:,} bytes; at most {limits.bytes:,} are asked for"
-    return Gate("device", "bytes", _FILE, size, limits.bytes, None, size <= limits.bytes, reason)
+    return Gate.at_most("device", "bytes", _FILE, size, limits.bytes, f"the file has {size:,} bytes", form=_COUNT)
 
 
 def _declaration_gate(model: Path, reference: Reference) -> Gate:
@@ -142,31 +142,27 @@ def _declaration_gate(model: Path, reference: Reference) -> Gate:
     try:
         file = describe(model.read_bytes())
         problems = full_integer_problems(file, (shape[0], shape[1], shape[2]), len(reference.class_names))
-        reason = "; ".join(problems) or f"integer operators alone: {', '.join(file.operators)}"
+        finding = "; ".join(problems) or f"integer operators only: {', '.join(file.operators)}"
     except TFLiteFileError as error:
-        problems, reason = [str(error)], str(error).removesuffix(".")
-    return Gate("device", "full_integer_problems", _FILE, len(problems), 0, None, not problems, reason)
+        problems, finding = [str(error)], str(error).removesuffix(".")
+    return Gate.at_most("device", "full_integer_problems", _FILE, len(problems), 0, finding, form="")
 
 
 def _failed_gate(runtime: Runtime, error: RuntimeFailedError) -> Gate:
-    return Gate(runtime, "golden_mismatches", _OVERALL, None, 0, None, False, str(error).removesuffix("."))
+    return Gate.at_most(runtime, "golden_mismatches", OVERALL, None, 0, str(error).removesuffix("."), form="")
 
 
 def _golden_gate(runtime: Runtime, outputs: np.ndarray, reference: Reference) -> Gate:
     wrong = int((outputs.argmax(axis=1) != reference.golden_labels).sum())
-    reason = f"{wrong} of {len(outputs)} golden images got another label on {runtime}; none may"
-    return Gate(runtime, "golden_mismatches", _OVERALL, wrong, 0, None, wrong == 0, reason)
+    finding = f"{wrong} of {len(outputs)} golden images got another label on {runtime}"
+    return Gate.at_most(runtime, "golden_mismatches", OVERALL, wrong, 0, finding, form=_COUNT)
 
 
 def _latency_gates(execution: Execution, limits: DeviceLimits, measurements: dict[str, Any]) -> list[Gate]:
-    median, tail = np.percentile(execution.latencies_us, [50, 95])
-    measurements |= {"latency_us_p50": round(median, 1), "latency_us_p95": round(tail, 1)}
-    reason = (
-        f"an image takes {median:.0f} µs on one thread (median; 95 % take at most {tail:.0f} µs); at most "
-        f"{limits.latency_us:.0f} µs are asked for"
-    )
-    passed = bool(median <= limits.latency_us)
-    return [Gate(Runtime.LITERT, "latency_us_p50", _OVERALL, round(median, 1), limits.latency_us, None, passed, reason)]
+    median, tail = (round(float(latency), 1) for latency in np.percentile(execution.latencies_us, [50, 95]))
+    measurements |= {"latency_us_p50": median, "latency_us_p95": tail}
+    finding = f"an image takes {median:.0f} µs on one thread, the median; 95 % take at most {tail:.0f} µs"
+    return [Gate.at_most(Runtime.LITERT, "latency_us_p50", OVERALL, median, limits.latency_us, finding, form=",g")]
 
 
 def _agreement_gates(
@@ -178,49 +174,30 @@ def _agreement_gates(
     lost, won = int((reference_right & ~right).sum()), int((right & ~reference_right).sum())
     agreement, p = float(same.mean()), mcnemar(lost, won)
     measurements |= {"agreement": agreement, "mcnemar": {"lost": lost, "won": won, "p": p}}
+    agreeing = f"{(~same).sum()} of {len(same):,} test images get another label than from the SavedModel"
+    errors = f"quantisation lost {lost} right answers and won {won}: McNemar's p is {p:.2f}"
     gates = [
-        Gate(
+        Gate.at_least(
             name,
             "label_agreement",
-            _OVERALL,
+            OVERALL,
             agreement,
             limits.agreement,
-            None,
-            agreement >= limits.agreement,
-            f"{(~same).sum()} of {len(same):,} test images get another label than from the SavedModel: "
-            f"{agreement:.2%} agree; at least {limits.agreement:.2%} is asked for",
+            f"{agreeing}, {agreement:.2%} agree",
+            form=".2%",
         ),
-        Gate(
-            name,
-            "mcnemar_p",
-            _OVERALL,
-            p,
-            limits.significance,
-            None,
-            p >= limits.significance,
-            f"quantisation lost {lost} right answers and won {won} (McNemar's p {p:.2f}); at least "
-            f"{limits.significance:g} is asked for",
-        ),
+        Gate.at_least(name, "mcnemar_p", OVERALL, p, limits.significance, errors, form="g"),
     ]
     for label, class_name in enumerate(reference.class_names):
         members = reference.labels == label
         if not members.any():
             continue
         recall, reference_recall = float(right[members].mean()), float(reference_right[members].mean())
-        drop = round(reference_recall - recall, 12)  # so that 1 of 200 is 0.005, and not a hair more
-        gates.append(
-            Gate(
-                name,
-                "recall_drop",
-                f"label={label}",
-                drop,
-                limits.recall_drop,
-                None,
-                drop <= limits.recall_drop,
-                f"recall of {class_name} is {recall:.4f}, the SavedModel's {reference_recall:.4f}; it may fall by at "
-                f"most {limits.recall_drop:.4f}",
-            )
+        drop = reference_recall - recall
+        finding = (
+            f"recall of {class_name} is {recall:.4f}, the SavedModel's is {reference_recall:.4f}: a drop of {drop:.4f}"
         )
+        gates.append(Gate.at_most(name, "recall_drop", f"{LABEL}={label}", drop, limits.recall_drop, finding))
     return gates
 
 
@@ -235,7 +212,7 @@ def _other_runtime_gates(
     """Runs another runtime on the golden images and on a sample, where it must say what LiteRT says."""
     if not runtime.installed:
         reason = f"{runtime} was not run: the optional package {_PACKAGES[runtime]} is not installed"
-        return [Gate(runtime, "golden_mismatches", _OVERALL, None, 0, None, None, reason)]
+        return [Gate.not_run(runtime, "golden_mismatches", OVERALL, 0, reason)]
     images = np.concatenate([reference.golden_images, reference.images[reference.sample]])
     progress.report(f"{runtime} on {len(images):,} test images")
     try:
@@ -246,33 +223,16 @@ def _other_runtime_gates(
     expected = litert_outputs[reference.sample]
     clear = is_clear(expected)
     differs = int((outputs[clear].argmax(axis=1) != expected[clear].argmax(axis=1)).sum())
+    finding = (
+        f"{differs} of {clear.sum()} sampled test images that are clear to {Runtime.LITERT} got another label on "
+        f"{runtime}"
+    )
     gates = [
         _golden_gate(runtime, golden, reference),
-        Gate(
-            runtime,
-            "label_mismatches",
-            "sample",
-            differs,
-            0,
-            None,
-            differs == 0,
-            f"{differs} of {clear.sum()} sampled test images that are clear to {Runtime.LITERT} got another label than "
-            "there; none may",
-        ),
+        Gate.at_most(runtime, "label_mismatches", "sample", differs, 0, finding, form=_COUNT),
     ]
     if execution.arena_bytes is not None:
-        measurements["arena_bytes"] = execution.arena_bytes
-        gates.append(
-            Gate(
-                runtime,
-                "arena_bytes",
-                _OVERALL,
-                execution.arena_bytes,
-                limits.arena_bytes,
-                None,
-                execution.arena_bytes <= limits.arena_bytes,
-                f"{runtime} takes an arena of {execution.arena_bytes:,} bytes; at most {limits.arena_bytes:,} are "
-                "asked for",
-            )
-        )
+        arena = measurements["arena_bytes"] = execution.arena_bytes
+        finding = f"the arena of {runtime} takes {arena:,} bytes"
+        gates.append(Gate.at_most(runtime, "arena_bytes", OVERALL, arena, limits.arena_bytes, finding, form=_COUNT))
     return gates

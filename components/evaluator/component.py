@@ -1,4 +1,4 @@
-"""Evaluator: TFMA's measurement and validation of one model, without a blessing of its own."""
+"""Evaluator: TFMA's measurement of one model, and of the baseline on the same examples."""
 
 from tensorflow_model_analysis.proto import config_pb2
 from tfx import types
@@ -21,8 +21,7 @@ class EvaluatorSpec(types.ComponentSpec):
 class Evaluator(base_beam_component.BaseBeamComponent):
     """TFX's Evaluator for a release of several files, of which no one alone may be blessed.
 
-    TFX's own component blesses a model as soon as its thresholds hold, and `LatestBlessedModelStrategy` would then take
-    for a baseline what the QualityGate refused. Here the validation stays in the evaluation, for the QualityGate.
+    It measures only: the EvalConfig has no thresholds, and the QualityGate alone judges.
     """
 
     SPEC_CLASS = EvaluatorSpec

@@ -1,12 +1,9 @@
 """Executor of Evaluator."""
 
-import tempfile
 from typing import Any
 
 from tfx import types
 from tfx.components.evaluator import executor
-from tfx.types import standard_artifacts
-from tfx.types import standard_component_specs as specs
 
 from components.evaluator.litert import custom_extractors
 
@@ -14,7 +11,7 @@ _EXTRACTORS = f"{custom_extractors.__module__}.{custom_extractors.__qualname__}"
 
 
 class Executor(executor.Executor):
-    """Runs TFX's executor and keeps the evaluation alone."""
+    """TFX's executor, with LiteRT to run TFLite models."""
 
     def Do(
         self,
@@ -22,12 +19,5 @@ class Executor(executor.Executor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Fills the `evaluation` artifact: metrics by slice, plots, validation result, the EvalConfig."""
-        with tempfile.TemporaryDirectory() as folder:
-            unused_blessing = standard_artifacts.ModelBlessing()
-            unused_blessing.uri = folder
-            super().Do(
-                input_dict,
-                {**output_dict, specs.BLESSING_KEY: [unused_blessing]},
-                {**exec_properties, "custom_extractors": _EXTRACTORS},
-            )
+        """Fills the `evaluation` artifact: metrics by slice, plots, the EvalConfig."""
+        super().Do(input_dict, output_dict, {**exec_properties, "custom_extractors": _EXTRACTORS})

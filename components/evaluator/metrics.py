@@ -11,7 +11,8 @@ import numpy as np
 from tensorflow_model_analysis.metrics import metric_types, metric_util
 from tensorflow_model_analysis.proto import config_pb2
 
-ACCURACY = "accuracy"
+from components.keys import ACCURACY
+
 PRECISION = "precision"
 RECALL = "recall"
 CALIBRATION = "calibration"
@@ -38,7 +39,7 @@ class ClassMetrics(metric_types.Metric):
 
         Args:
           classes: number of classes.
-          name: of the accuracy, to which TFMA applies the thresholds of this metric's configuration.
+          name: of the accuracy.
         """
         super().__init__(metric_util.merge_per_key_computations(_computations), classes=classes, name=name)
 

@@ -15,7 +15,7 @@ class QualityGateSpec(types.ComponentSpec):
     PARAMETERS = {
         "config": ExecutionParameter(type=str),
         "dataset": ExecutionParameter(type=str),
-        "least_robustness": ExecutionParameter(type=float, optional=True),
+        "thresholds": ExecutionParameter(type=str),
         "bless_anyway": ExecutionParameter(type=str, optional=True),
     }
     INPUTS = {
@@ -47,7 +47,7 @@ class QualityGate(base_component.BaseComponent):
         robustness: types.BaseChannel,
         config: str,
         dataset: str,
-        least_robustness: float | None = None,
+        thresholds: str,
         bless_anyway: str | None = None,
     ) -> None:
         """Makes the component.
@@ -60,7 +60,7 @@ class QualityGate(base_component.BaseComponent):
           robustness: the RobustnessEvaluator's evaluation of its TFLite file.
           config: JSON of the settings the release was made with, for the manifest.
           dataset: JSON of the `Dataset` it was made from.
-          least_robustness: mean accuracy over the corruptions that is asked for, in 0..1; None if none is.
+          thresholds: JSON of the `Thresholds` to judge by.
           bless_anyway: a reason to bless whatever the gates say; it is recorded with the blessing.
         """
         super().__init__(
@@ -72,7 +72,7 @@ class QualityGate(base_component.BaseComponent):
                 robustness=robustness,
                 config=config,
                 dataset=dataset,
-                least_robustness=least_robustness,
+                thresholds=thresholds,
                 bless_anyway=bless_anyway,
                 blessing=types.Channel(type=standard_artifacts.ModelBlessing),
             )

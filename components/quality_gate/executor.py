@@ -16,7 +16,8 @@ from components import provenance
 from components.gate import Gate
 from components.keys import ABSTENTION, DEVICE, GATES, ROBUSTNESS, TFMA_TFLITE
 from components.quality_gate import model_card
-from components.quality_gate.gates import Evaluation, read_evaluation
+from components.quality_gate.config import Thresholds
+from components.quality_gate.gates import Evaluation, accuracy_gates, read_evaluation, robustness_gate
 from components.tfds_example_gen.datasets import Dataset
 from serving import version_dir
 
@@ -37,16 +38,22 @@ class Executor(base_executor.BaseExecutor):
         """Fills the `blessing` artifact."""
         self._log_startup(input_dict, output_dict, exec_properties)
         model = artifact_utils.get_single_instance(input_dict["model"])
+        dataset = Dataset.from_json(exec_properties["dataset"])
+        thresholds = Thresholds.model_validate_json(exec_properties["thresholds"])
         evaluations = {
-            file: read_evaluation(artifact_utils.get_single_uri(input_dict[f"{file}_evaluation"]), file)
+            file: read_evaluation(artifact_utils.get_single_uri(input_dict[f"{file}_evaluation"]))
             for file in (SAVED_MODEL, TFLITE)
         }
         device = _read(input_dict["device_validation"], DEVICE)
-        gates = [gate for evaluation in evaluations.values() for gate in evaluation.gates]
+        gates = [
+            gate
+            for file, evaluation in evaluations.items()
+            for gate in accuracy_gates(file, evaluation, dataset.class_names, thresholds)
+        ]
         gates += [Gate(**gate) for gate in device["gates"]]
         robustness = _read(input_dict["robustness"], ROBUSTNESS)
-        if (least := exec_properties.get("least_robustness")) is not None:
-            gates.append(robustness_gate(robustness, least))
+        if thresholds.robustness is not None:
+            gates.append(robustness_gate(robustness, thresholds.robustness))
         override = exec_properties.get("bless_anyway")
         passed = not any(gate.refused for gate in gates)
         blessed = passed or bool(override)
@@ -59,7 +66,7 @@ class Executor(base_executor.BaseExecutor):
         (folder / GATES).write_text(json.dumps(outcome, indent=2))
         manifest = build_manifest(
             release=Path(path_utils.serving_model_path(model.uri)),
-            dataset=Dataset.from_json(exec_properties["dataset"]),
+            dataset=dataset,
             evaluations=evaluations,
             device=device["measurements"],
             robustness=robustness,
@@ -122,19 +129,6 @@ def build_manifest(
         "git_revision": provenance.git_revision(),
         "packages": provenance.package_versions(),
     }
-
-
-def robustness_gate(robustness: dict[str, Any], least: float) -> Gate:
-    """Compares the mean accuracy over the corruptions with the least that is asked for."""
-    value = robustness["model"]["mean"]
-    baseline = robustness.get("baseline_model", {}).get("mean")
-    reason = (
-        f"mean accuracy of tflite under the corruptions is {value:.4f}, on {robustness['images']:,} test images; "
-        f"at least {least:.4f} is asked for"
-    )
-    return Gate(
-        "tflite robustness", "mean_corrupted_accuracy", "corrupted", value, least, baseline, value >= least, reason
-    )
 
 
 def _read(artifacts: list[types.Artifact], name: str) -> dict[str, Any]:

@@ -9,8 +9,7 @@ from typing import Any
 
 import jinja2
 
-from components.gate import Gate
-from components.quality_gate.gates import OVERALL
+from components.gate import OVERALL, Gate
 
 _TEMPLATE = Path(__file__).parent / "templates" / "model_card.md.j2"
 

@@ -10,8 +10,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from components import progress
+from components.gate import OVERALL
 from components.keys import REPORT
-from components.quality_gate.gates import OVERALL
 from components.run_report import figures, statistics
 from components.run_report.data import SliceScore, Variant
 

@@ -13,7 +13,7 @@ from tfx.types import artifact_utils
 from components import images, progress
 from components.artifacts import split_files
 from components.example_validator.executor import DEFAULT_FILE_NAME
-from components.keys import HISTORY, PREDICTIONS, ROBUSTNESS, SPLITS, TEST, TFMA_TFLITE, TRAIN, VARIANTS
+from components.keys import HISTORY, PREDICTIONS, ROBUSTNESS, SPLITS, TEST, TRAIN, VARIANTS
 from components.quality_gate.gates import read_evaluation
 from components.robustness.corruptions import CORRUPTIONS
 from components.run_report import content
@@ -66,8 +66,8 @@ class Executor(base_executor.BaseExecutor):
             labels=labels,
             probabilities=probabilities,
             metrics={
-                content.SAVED_MODEL: read_evaluation(str(folders["saved_model_evaluation"]), "saved_model").metrics,
-                content.TFLITE: read_evaluation(str(folders["tflite_evaluation"]), TFMA_TFLITE).metrics,
+                content.SAVED_MODEL: read_evaluation(str(folders["saved_model_evaluation"])).metrics,
+                content.TFLITE: read_evaluation(str(folders["tflite_evaluation"])).metrics,
             },
             variants=measure_variants(folders["variants"], pixels, labels),
             robustness=json.loads((folders["robustness"] / ROBUSTNESS).read_text(encoding="utf-8")),

@@ -110,7 +110,7 @@ def test_what_was_measured_is_told(good: Validation, file: Path, outputs: np.nda
 
 def test_the_integer_operators_are_named(good: Validation) -> None:
     reason = gates(good)["device", "full_integer_problems"].reason
-    assert reason.startswith("integer operators alone: CONV_2D, FULLY_CONNECTED, MAX_POOL_2D")
+    assert reason.startswith("integer operators only: CONV_2D, FULLY_CONNECTED, MAX_POOL_2D")
 
 
 @pytest.fixture(scope="module")
@@ -134,14 +134,18 @@ def strained(file: Path, reference: Reference, good: Validation) -> Validation:
 @pytest.mark.parametrize(
     ("gate", "metric", "words"),
     [
-        ("device", "bytes", "bytes; at most {bytes:,} are asked for"),
-        ("LiteRT", "golden_mismatches", "1 of 30 golden images got another label on LiteRT; none may"),
-        ("LiteRT", "latency_us_p50", "µs on one thread (median; 95 % take at most"),
+        ("device", "bytes", "bytes (required: at most {bytes:,})"),
+        ("LiteRT", "golden_mismatches", "1 of 30 golden images got another label on LiteRT (required: at most 0)"),
+        ("LiteRT", "latency_us_p50", "µs on one thread, the median; 95 % take at most"),
         ("LiteRT vs SavedModel", "label_agreement", "{wrong} of 1,000 test images get another label than from the Sav"),
-        ("LiteRT vs SavedModel", "mcnemar_p", "quantisation lost {wrong} right answers and won 0 (McNemar's p 0.00)"),
+        (
+            "LiteRT vs SavedModel",
+            "mcnemar_p",
+            "quantisation lost {wrong} right answers and won 0: McNemar's p is 0.00 ",
+        ),
         ("LiteRT reference", "golden_mismatches", "1 of 30 golden images got another label on LiteRT reference"),
-        ("TFLite Micro", "golden_mismatches", "1 of 30 golden images got another label on TFLite Micro; none may"),
-        ("TFLite Micro", "arena_bytes", "TFLite Micro takes an arena of {arena:,} bytes; at most {less:,} are asked"),
+        ("TFLite Micro", "golden_mismatches", "1 of 30 golden images got another label on TFLite Micro (req"),
+        ("TFLite Micro", "arena_bytes", "the arena of TFLite Micro takes {arena:,} bytes (required: at most {less:,})"),
     ],
 )
 def test_a_file_that_is_too_much_or_too_far_off_is_refused_with_the_figures(
@@ -223,7 +227,7 @@ def test_answers_lost_and_won_by_quantisation_must_not_differ_significantly(
     gate = found["mcnemar_p", "overall"]
     assert gate.passed is passed
     assert measurements["mcnemar"] == {"lost": lost, "won": won, "p": pytest.approx(p)}
-    assert gate.reason.startswith(f"quantisation lost {lost} right answers and won {won} (McNemar's p {p:.2f})")
+    assert gate.reason.startswith(f"quantisation lost {lost} right answers and won {won}: McNemar's p is {p:.2f}")
 
 
 @pytest.mark.parametrize(("lost", "passed"), [(1, True), (2, False)])
@@ -233,7 +237,8 @@ def test_no_class_may_lose_more_than_half_a_percent_of_its_images(lost: int, pas
     failed = [key for key, gate in found.items() if not gate.passed]
     assert failed == ([] if passed else [("recall_drop", "label=7")])
     assert found["recall_drop", "label=7"].reason == (
-        f"recall of 7 is {0.95 - lost / 200:.4f}, the SavedModel's 0.9500; it may fall by at most 0.0050"
+        f"recall of 7 is {0.95 - lost / 200:.4f}, the SavedModel's is 0.9500: a drop of {lost / 200:.4f} "
+        "(required: at most 0.0050)"
     )
 
 

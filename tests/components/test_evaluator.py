@@ -8,14 +8,13 @@ from tfx.types import standard_artifacts
 
 from components.evaluator.component import EvaluatorSpec
 from pipeline import evaluation
-from pipeline.config import Thresholds
 from tests.components.evaluations import evaluate
 
 
 @pytest.fixture(scope="module")
 def evaluated(tmp_path_factory: pytest.TempPathFactory) -> standard_artifacts.ModelEvaluation:
     """Of a model that gets all of class 0 right, half of class 1, and none of class 2."""
-    config = evaluation.saved_model_eval_config(3, Thresholds(accuracy=0, class_accuracy=0))
+    config = evaluation.saved_model_eval_config(3)
     return evaluate({0: 10, 1: 5, 2: 0}, config, tmp_path_factory.mktemp("evaluated"), against_baseline=False)
 
 
@@ -28,7 +27,6 @@ def test_there_is_no_blessing_that_a_resolver_could_take_for_the_gates(
 ) -> None:
     assert set(EvaluatorSpec.OUTPUTS) == {"evaluation"}
     assert not [path for path in Path(evaluated.uri).rglob("*") if "BLESSED" in path.name]
-    assert tfma.load_validation_result(evaluated.uri).validation_ok
 
 
 def test_accuracy_top_2_and_cross_entropy_are_measured_over_all_and_on_each_class(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tfx.types import standard_artifacts
 
-from components.quality_gate.executor import robustness_gate
+from components.quality_gate.gates import robustness_gate
 from components.robustness import executor
 from components.robustness.component import RobustnessEvaluation
 from components.robustness.corruptions import CORRUPTIONS
@@ -63,5 +63,5 @@ def test_a_gate_on_the_mean_passes_up_to_its_bound(least: float, passed: bool) -
     gate = robustness_gate({"images": 10, "model": {"mean": 0.8}, "baseline_model": {"mean": 0.9}}, least)
     assert (gate.value, gate.bound, gate.baseline, gate.passed) == (0.8, least, 0.9, passed)
     assert gate.reason == (
-        f"mean accuracy of tflite under the corruptions is 0.8000, on 10 test images; at least {least:.4f} is asked for"
+        f"mean accuracy of tflite under the corruptions is 0.8000, on 10 test images (required: at least {least:.4f})"
     )

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
 
@@ -60,6 +61,7 @@ MISTAKES = {
     "schema file": (["run", "--schema", "mine.pbtxt"], ["No curated schema", "mine.pbtxt"]),
     "root": (["run", "--pipeline-root", "file/root"], ["file/root as pipeline root", "--pipeline-root"]),
     "serving": (["run", "--serving-dir", "file/models"], ["Cannot push to", "which is a file", "--serving-dir"]),
+    "setting with a URI": (["run", "--set", "serving_dir=s3://bucket"], ["serving_dir: expected", "URI s3://bucket."]),
     "output": (["schema", "--dataset", "mnist", "--output", "file"], ["file is there already"]),
 }
 
@@ -79,6 +81,53 @@ def test_a_mistake_is_told_without_a_traceback_and_ends_with_2(mistake: str, fol
     assert "Traceback" not in result.stderr
     for word in words:
         assert word in " ".join(result.stderr.split())
+
+
+URI_OPTIONS = {
+    "run": ["--pipeline-root", "--serving-dir", "--manual-dir", "--data-dir", "--schema"],
+    "status": ["--pipeline-root", "--serving-dir", "--data-dir", "--schema"],
+    "schema": ["--output", "--manual-dir", "--data-dir"],
+    "export-variants": ["--output", "--pipeline-root"],
+    "report": ["--pipeline-root"],
+    "compare": ["--pipeline-root"],
+}
+REQUIRED = {
+    "schema": ["--dataset", "mnist", "--output", "new"],
+    "export-variants": ["--output", "new"],
+    "compare": ["a"],
+}
+
+
+@pytest.mark.parametrize(
+    ("command", "option"), [(name, option) for name in URI_OPTIONS for option in URI_OPTIONS[name]]
+)
+def test_an_option_refuses_a_uri_by_its_name(
+    command: str, option: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["mnist-pipeline", command, *REQUIRED.get(command, []), option, "gs://bucket/x"])
+    with pytest.raises(
+        errors.UserError, match=rf"^{option}: expected a path on this machine, got the URI gs://bucket/x\."
+    ):
+        cli.app(standalone_mode=False)
+
+
+def test_every_option_that_takes_a_path_is_among_them() -> None:
+    found: dict[str, set[str]] = {}
+    for command in (item.callback for item in cli.app.registered_commands):
+        for name, hint in get_type_hints(command, include_extras=True).items():
+            kind, *option = get_args(hint) or [hint]
+            if Path in (kind, *get_args(kind)):
+                names = option[0].param_decls or (f"--{name}".replace("_", "-"),)
+                found.setdefault(command.__name__.replace("_", "-"), set()).add(names[0])
+    assert found == {command: set(options) for command, options in URI_OPTIONS.items()}
+
+
+def test_the_manual_directory_of_the_environment_is_no_uri_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MNIST_MANUAL_DIR", "gs://bucket/mnist")
+    monkeypatch.setattr(sys, "argv", ["mnist-pipeline", "run"])
+    with pytest.raises(errors.UserError, match=r"^--manual-dir: expected .* got the URI gs://bucket/mnist\."):
+        cli.app(standalone_mode=False)
 
 
 def test_a_foreign_directory_is_no_pipeline_root_and_stays_as_it_is(tmp_path: Path) -> None:

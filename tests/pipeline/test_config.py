@@ -123,3 +123,12 @@ def test_what_is_recorded_decides_the_result_and_tells_no_place() -> None:
     assert here.recorded() == there.recorded()
     assert here.recorded() != make("training.seed=1").recorded()
     assert here.recorded() != make("thresholds.accuracy=0.9").recorded()
+
+
+@pytest.mark.parametrize("name", ["pipeline_root", "serving_dir", "manual_dir", "data_dir", "schema_file"])
+@pytest.mark.parametrize("uri", ["gs://bucket/models", "s3://bucket/models", "file:///models"])
+def test_a_uri_is_no_path(name: str, uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert problem(f"{name}={uri}").startswith(f"{name}: expected a path on this machine, got the URI {uri[:4]}")
+    with pytest.raises(UserError, match=f"^{name}: "):
+        RunConfig(**{name: Path(uri)})

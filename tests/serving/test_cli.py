@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -359,3 +360,20 @@ def test_a_reader_that_goes_away_is_no_error(version: Path, unbuffered: str) -> 
     process.stdout.close()
     assert process.wait(timeout=60) == 0
     assert process.stderr.read() == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        (["predict", "3.png", "--model", "gs://bucket/model"], "--model"),
+        (["benchmark", "gs://bucket/model"], "model"),
+        (["benchmark", "model", "--data", "gs://bucket/model"], "--data"),
+        (["inspect", "gs://bucket/model"], "model"),
+        (["kit", "gs://bucket/model", "--output", "kit"], "model"),
+        (["kit", "model", "--output", "gs://bucket/model"], "--output"),
+    ],
+)
+def test_a_uri_is_no_path(call: Callable[..., Result], arguments: list[str], option: str) -> None:
+    result = call(*arguments)
+    assert result.code == 2
+    assert f"argument {option}: expected a path on this machine, got the URI gs://bucket/model." in result.err
