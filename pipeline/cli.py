@@ -115,7 +115,6 @@ def make_config(preset: Preset, options: dict[str, Any], settings: list[str] | N
     """
     values = json.loads(json.dumps(preset_values(preset)))
     values |= {key: value for key, value in options.items() if value is not None}
-    values.setdefault("serving_dir", Path(values["pipeline_root"]) / "serving_models")
     values.setdefault("splits", dict(RunConfig.model_fields["splits"].default))  # so that one of them may be set
     for setting in settings or []:
         key, equals, text = setting.partition("=")
@@ -134,6 +133,7 @@ def make_config(preset: Preset, options: dict[str, Any], settings: list[str] | N
         problems = [
             f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}, got {problem['input']!r}"
             for problem in error.errors()
+            if problem["type"] != "default_factory_not_called"  # follows from another one
         ]
         raise UserError("Invalid configuration:\n  " + "\n  ".join(problems)) from error
 

@@ -112,6 +112,18 @@ def test_paths_are_absolute_whatever_the_directory_and_home(monkeypatch: pytest.
     assert config.manual_dir == Path("/home/someone/originals")
 
 
+def test_versions_are_pushed_below_the_pipeline_root_however_that_is_set() -> None:
+    assert make("pipeline_root=/x").serving_dir == Path("/x/serving_models")
+    assert RunConfig(pipeline_root=Path("/x")).serving_dir == Path("/x/serving_models")
+    assert make("pipeline_root=/x", serving_dir=Path("/y")).serving_dir == Path("/y")
+
+
+def test_a_bad_pipeline_root_is_one_problem_and_not_two() -> None:
+    text = problem(pipeline_root=3)
+    assert "pipeline_root: " in text
+    assert "serving_dir" not in text
+
+
 def test_a_config_is_never_changed() -> None:
     with pytest.raises(ValidationError):
         make().dataset = "kmnist"
