@@ -84,11 +84,7 @@ def run(
         "schema_file": schema,
         "bless_anyway": bless_anyway,
     }
-    config = make_config(preset, options, settings)
-    fallback = None
-    if dataset is None and preset is not Preset.SAMPLE and not _sets(settings, "dataset"):
-        fallback = make_config(Preset.SAMPLE, options, settings)
-
+    config, fallback = _with_fallback(preset, options, settings)
     run_id = datetime.now().strftime("%Y%m%d-%H%M%S-%f")
     with workspace.occupied(config.pipeline_root):
         log = workspace.log_file(config.pipeline_root, run_id)
@@ -138,33 +134,40 @@ def make_config(preset: Preset, options: dict[str, Any], settings: list[str] | N
         raise UserError("Invalid configuration:\n  " + "\n  ".join(problems)) from error
 
 
-def _sets(settings: list[str] | None, key: str) -> bool:
-    return any(setting.partition("=")[0] == key for setting in settings or [])
+def _with_fallback(
+    preset: Preset, options: dict[str, Any], settings: list[str] | None
+) -> tuple[RunConfig, RunConfig | None]:
+    """Returns the configuration, and the one to go on with if its dataset cannot be had (None: a dataset was named)."""
+    config = make_config(preset, options, settings)
+    named = options["dataset"] or any(setting.partition("=")[0] == "dataset" for setting in settings or [])
+    return config, None if named or preset is Preset.SAMPLE else make_config(Preset.SAMPLE, options, settings)
 
 
 @app.command()
 def status(
     preset: PresetOption = Preset.FULL,
     dataset: DatasetOption = None,
+    manual_dir: ManualDirOption = None,
     data_dir: DataDirOption = None,
     pipeline_root: PipelineRootOption = DEFAULT_ROOT,
     serving_dir: ServingDirOption = None,
     schema: SchemaOption = None,
     settings: SetOption = None,
 ) -> None:
-    """Show the last runs, what is served, and which steps a run with the same options would do anew."""
+    """Show the last runs, what is served, and which steps a run with the same options would re-run."""
     options = {
         "dataset": dataset,
+        "manual_dir": manual_dir,
         "data_dir": data_dir,
         "pipeline_root": pipeline_root,
         "serving_dir": serving_dir,
         "schema_file": schema,
     }
-    config = make_config(preset, options, settings)
+    config, fallback = _with_fallback(preset, options, settings)
     with only_ours(Path(os.devnull)) as console:
         from pipeline import status as view
 
-        view.show(config, console)
+        view.show(config, fallback, console)
 
 
 @app.command()
