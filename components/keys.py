@@ -28,6 +28,7 @@ PROBABILITIES = "probabilities"
 TFMA_TFLITE = "tflite"
 
 # Files inside artifacts.
+SCHEMA = "schema.pbtxt"  # the ImportSchemaGen's schema
 NETWORK = "network.keras"  # the Trainer's model: the bare network, from normalised images to logits
 HISTORY = "history.json"  # the Trainer's model run
 VARIANTS = "variants.json"  # the TFLiteExporter's variants

@@ -52,7 +52,9 @@ ServingDirOption = Annotated[
 SchemaOption = Annotated[Path | None, typer.Option("--schema", help="Curated schema; default: the dataset's own.")]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Any other setting, as in training.epochs=5 (may be repeated)."),
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Any other setting, as in training.epochs=5; null: none (may be repeated)."
+    ),
 ]
 
 DEFAULT_ROOT = Path("pipeline_root")
@@ -122,7 +124,7 @@ def make_config(preset: Preset, options: dict[str, Any], settings: list[str] | N
             group = group.setdefault(part, {})
             if not isinstance(group, dict):
                 raise UserError(f"Cannot set {key}: {part} is a single value. Set {part} itself.")
-        group[name] = text
+        group[name] = None if text == "null" else text
     try:
         return RunConfig.model_validate(values)
     except ValidationError as error:
