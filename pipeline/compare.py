@@ -167,6 +167,8 @@ def _metrics(run: Summary) -> dict[str, float | int | None]:
 
 
 def _slices(evaluation: Path) -> dict[str, float]:
+    if not evaluation.is_dir():  # TFMA would find an empty evaluation there
+        raise FileNotFoundError(f"{evaluation} does not exist")
     metrics = read_evaluation(str(evaluation), "tflite").metrics
     return {name: values["accuracy"] for name, values in metrics.items()}
 

@@ -154,7 +154,7 @@ def read(file: Path) -> Summary:
 
 
 def find(root: Path, run: str) -> Summary:
-    """Returns the summary of a run that came to its end.
+    """Returns the summary of a finished run.
 
     Args:
       root: pipeline root.
@@ -168,7 +168,7 @@ def find(root: Path, run: str) -> Summary:
     if file is None:
         known = ", ".join(list(runs)[-5:]) or "none"
         raise UserError(
-            f"There is no finished run {run!r} in {root}. Expected `latest` or a run id; the last ones are: {known}."
+            f"No run {run!r} in {root} has finished. Expected `latest` or a run id; the last ones are: {known}."
         )
     return read(file)
 

@@ -305,6 +305,14 @@ def test_a_run_whose_artifacts_are_gone_is_a_sentence(known: bool, tmp_path: Pat
         compare.compare(tmp_path, "latest", "latest")
 
 
+def test_an_evaluation_that_is_gone_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    summary.write(made(), tmp_path / "reports" / made().run_id / "summary.json")
+    steps = {"TFLiteEvaluator": Step(False, True, {"evaluation": Output(1, tmp_path / "gone", {})})}
+    monkeypatch.setattr(lineage, "steps", lambda *arguments: steps)
+    with pytest.raises(UserError, match=r"Cannot compare .* does not exist"):
+        compare.compare(tmp_path, "latest", "latest")
+
+
 def test_two_runs_are_put_side_by_side() -> None:
     found = compare.differences({"a": 1.0, "b": "x", "c": None}, {"a": 1.5, "d": 2})
     assert [(item.name, item.first, item.second, item.change) for item in found] == [
