@@ -31,6 +31,7 @@ TFMA_TFLITE = "tflite"
 ACCURACY = "accuracy"
 
 # Files inside artifacts.
+SCHEMA = "schema.pbtxt"  # the ImportSchemaGen's schema
 NETWORK = "network.keras"  # the Trainer's model: the bare network, from normalised images to logits
 HISTORY = "history.json"  # the Trainer's model run
 VARIANTS = "variants.json"  # the TFLiteExporter's variants

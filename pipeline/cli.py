@@ -71,7 +71,9 @@ SchemaOption = Annotated[
 ]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Any other setting, as in training.epochs=5 (may be repeated)."),
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Any other setting, as in training.epochs=5; null: none (may be repeated)."
+    ),
 ]
 
 DEFAULT_ROOT = Path("pipeline_root")
@@ -103,11 +105,7 @@ def run(
         "schema_file": schema,
         "bless_anyway": bless_anyway,
     }
-    config = make_config(preset, options, settings)
-    fallback = None
-    if dataset is None and preset is not Preset.SAMPLE and not _sets(settings, "dataset"):
-        fallback = make_config(Preset.SAMPLE, options, settings)
-
+    config, fallback = _with_fallback(preset, options, settings)
     run_id = datetime.now().strftime("%Y%m%d-%H%M%S-%f")
     with workspace.occupied(config.pipeline_root):
         log = workspace.log_file(config.pipeline_root, run_id)
@@ -134,7 +132,6 @@ def make_config(preset: Preset, options: dict[str, Any], settings: list[str] | N
     """
     values = json.loads(json.dumps(preset_values(preset)))
     values |= {key: value for key, value in options.items() if value is not None}
-    values.setdefault("serving_dir", Path(values["pipeline_root"]) / "serving_models")
     values.setdefault("splits", dict(RunConfig.model_fields["splits"].default))  # so that one of them may be set
     for setting in settings or []:
         key, equals, text = setting.partition("=")
@@ -146,44 +143,52 @@ def make_config(preset: Preset, options: dict[str, Any], settings: list[str] | N
             group = group.setdefault(part, {})
             if not isinstance(group, dict):
                 raise UserError(f"Cannot set {key}: {part} is a single value. Set {part} itself.")
-        group[name] = text
+        group[name] = None if text == "null" else text
     try:
         return RunConfig.model_validate(values)
     except ValidationError as error:
         problems = [
             f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}, got {problem['input']!r}"
             for problem in error.errors()
+            if problem["type"] != "default_factory_not_called"  # follows from another one
         ]
         raise UserError("Invalid configuration:\n  " + "\n  ".join(problems)) from error
 
 
-def _sets(settings: list[str] | None, key: str) -> bool:
-    return any(setting.partition("=")[0] == key for setting in settings or [])
+def _with_fallback(
+    preset: Preset, options: dict[str, Any], settings: list[str] | None
+) -> tuple[RunConfig, RunConfig | None]:
+    """Returns the configuration, and the one to go on with if its dataset cannot be had (None: a dataset was named)."""
+    config = make_config(preset, options, settings)
+    named = options["dataset"] or any(setting.partition("=")[0] == "dataset" for setting in settings or [])
+    return config, None if named or preset is Preset.SAMPLE else make_config(Preset.SAMPLE, options, settings)
 
 
 @app.command()
 def status(
     preset: PresetOption = Preset.FULL,
     dataset: DatasetOption = None,
+    manual_dir: ManualDirOption = None,
     data_dir: DataDirOption = None,
     pipeline_root: PipelineRootOption = DEFAULT_ROOT,
     serving_dir: ServingDirOption = None,
     schema: SchemaOption = None,
     settings: SetOption = None,
 ) -> None:
-    """Show the last runs, what is served, and which steps a run with the same options would do anew."""
+    """Show the last runs, what is served, and which steps a run with the same options would re-run."""
     options = {
         "dataset": dataset,
+        "manual_dir": manual_dir,
         "data_dir": data_dir,
         "pipeline_root": pipeline_root,
         "serving_dir": serving_dir,
         "schema_file": schema,
     }
-    config = make_config(preset, options, settings)
+    config, fallback = _with_fallback(preset, options, settings)
     with only_ours(Path(os.devnull)) as console:
         from pipeline import status as view
 
-        view.show(config, console)
+        view.show(config, fallback, console)
 
 
 @app.command()

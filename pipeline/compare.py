@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ml_metadata.metadata_store import metadata_store
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from components.errors import UserError
 from components.keys import PREDICTIONS
 from components.quality_gate.gates import read_evaluation
 from pipeline import lineage
@@ -71,14 +73,24 @@ def compare(root: Path, first: str, second: str) -> Comparison:
       second: the same.
 
     Raises:
-      UserError: there is no such run.
+      UserError: there is no such run, or its artifacts are gone or of another version of this program.
     """
     one, other = find(root, first), find(root, second)
-    store = lineage.open_store(root)
+    try:
+        return _compare(lineage.open_store(root), one, other)
+    except (KeyError, OSError, ValueError) as error:
+        raise UserError(
+            f"Cannot compare {one.run_id} with {other.run_id}: expected the artifacts of both in {root}, found some "
+            f"gone, damaged or of another version of this program ({type(error).__name__}: {error}). Run the pipeline "
+            "again and compare later runs."
+        ) from error
+
+
+def _compare(store: metadata_store.MetadataStore, one: Summary, other: Summary) -> Comparison:
     steps = [lineage.steps(store, run.dataset, run.run_id) for run in (one, other)]
     facts = [lineage.facts(store, run.run_id) for run in (one, other)]
     slices = [_slices(step["TFLiteEvaluator"].outputs["evaluation"].uri) for step in steps]
-    settings = [flat(fact["config"]) for fact in facts]
+    settings = [flat(fact["config"]) | {"schema_sha256": fact.get("schema_sha256")} for fact in facts]
     flips = broken = mended = None
     if facts[0]["data_fingerprint"] == facts[1]["data_fingerprint"]:
         flips, broken, mended = _flips(*(step["DeviceValidator"].outputs["predictions"].uri for step in steps))
@@ -155,6 +167,8 @@ def _metrics(run: Summary) -> dict[str, float | int | None]:
 
 
 def _slices(evaluation: Path) -> dict[str, float]:
+    if not evaluation.is_dir():  # TFMA would find an empty evaluation there
+        raise FileNotFoundError(f"{evaluation} does not exist")
     metrics = read_evaluation(str(evaluation)).metrics
     return {name: values["accuracy"] for name, values in metrics.items()}
 

@@ -50,7 +50,10 @@ class RunConfig(BaseModel):
     pipeline_root: Path = Field(
         Path("pipeline_root"), description="Where a run keeps its artifacts, metadata, reports, logs."
     )
-    serving_dir: Path = Field(Path("pipeline_root/serving_models"), description="Where versions are pushed to.")
+    serving_dir: Path = Field(
+        default_factory=lambda values: values["pipeline_root"] / "serving_models",
+        description="Where versions are pushed to; default: serving_models in the pipeline root.",
+    )
     manual_dir: Path | None = Field(None, description="Directory with the dataset's original files.")
     data_dir: Path | None = Field(None, description="Where TFDS keeps prepared data; default: TFDS's own.")
     schema_file: Path | None = Field(None, description="Curated schema; default: the one kept for the dataset.")

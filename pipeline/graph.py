@@ -164,6 +164,7 @@ def create_pipeline(config: RunConfig, dataset: Dataset, schema_file: Path) -> p
     # May it ship?
     quality_gate = _with_code(
         QualityGate(
+            schema=schema,
             model=release,
             saved_model_evaluation=saved_model_evaluator.outputs["evaluation"],
             tflite_evaluation=tflite_evaluator.outputs["evaluation"],

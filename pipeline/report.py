@@ -11,8 +11,8 @@ from typing import Any
 import jinja2
 
 from components.errors import UserError
-from components.keys import REPORT
-from pipeline import lineage
+from components.keys import REPORT, SCHEMA
+from pipeline import lineage, runner
 from pipeline.config import DECIDING, RunConfig
 from pipeline.console import nearest_gates, pushed
 from pipeline.lineage import Step
@@ -34,12 +34,12 @@ _SECTIONS = {
 
 
 def write(summary: Summary, steps: Mapping[str, Step], facts: Mapping[str, Any], folder: Path) -> Path:
-    """Writes `index.html`, which needs no other file and no network, and beside it the pictures and the model card.
+    """Writes `index.html`, which needs no other file and no network; beside it pictures, model card and schema.
 
     Args:
       summary: of the run.
       steps: its steps, from ML Metadata.
-      facts: what ML Metadata records of the run: config, data fingerprint, packages, git revision.
+      facts: what ML Metadata records of the run: config, data fingerprint, schema, packages, git revision.
       folder: that exists.
 
     Returns:
@@ -50,6 +50,7 @@ def write(summary: Summary, steps: Mapping[str, Step], facts: Mapping[str, Any],
     for picture in (*content.glob("*.png"), *content.glob("*.svg")):
         shutil.copyfile(picture, folder / picture.name)
     shutil.copyfile(blessing / version_dir.MODEL_CARD, folder / version_dir.MODEL_CARD)
+    shutil.copyfile(steps["ImportSchemaGen"].outputs["schema"].uri / SCHEMA, folder / SCHEMA)
     page = render(
         summary,
         content=read_json(content / REPORT),
@@ -60,6 +61,7 @@ def write(summary: Summary, steps: Mapping[str, Step], facts: Mapping[str, Any],
         },
         evaluations=[str(steps[node].outputs["evaluation"].uri) for node in ("SavedModelEvaluator", "TFLiteEvaluator")],
         facts=facts,
+        schema=folder / SCHEMA,
     )
     beside = folder / f".{FILE}"
     beside.write_text(page, encoding="utf-8")
@@ -67,14 +69,14 @@ def write(summary: Summary, steps: Mapping[str, Step], facts: Mapping[str, Any],
 
 
 def page(root: Path, run: str) -> Path:
-    """Returns the page of a run; one that is not there (any more) is made anew from the run's artifacts.
+    """Returns the page of a run; one that is missing is made again from the run's artifacts.
 
     Args:
       root: pipeline root.
       run: id of the run, or `latest`.
 
     Raises:
-      UserError: there is no such run, or its artifacts are gone too.
+      UserError: there is no such run, or its artifacts are gone too or of another version of this program.
     """
     summary = find(root, run)
     folder = report_dir(root, summary.run_id)
@@ -85,10 +87,10 @@ def page(root: Path, run: str) -> Path:
         return write(
             summary, lineage.steps(store, summary.dataset, summary.run_id), lineage.facts(store, summary.run_id), folder
         )
-    except (KeyError, FileNotFoundError) as error:
+    except (KeyError, OSError, ValueError, jinja2.UndefinedError) as error:
         raise UserError(
-            f"Cannot make the report of run {summary.run_id}: its artifacts in {root} are gone ({error}). Run the "
-            "pipeline again."
+            f"Cannot make the report of run {summary.run_id}: its artifacts in {root} are gone, damaged or of another "
+            f"version of this program ({type(error).__name__}: {error}). Run the pipeline again."
         ) from error
 
 
@@ -100,6 +102,7 @@ def render(
     artifacts: Mapping[str, Mapping[str, int]],
     evaluations: list[str],
     facts: Mapping[str, Any],
+    schema: Path,
 ) -> str:
     """Returns the page.
 
@@ -111,6 +114,7 @@ def render(
       artifacts: ids of outputs in ML Metadata, by step and output.
       evaluations: directories that `tfma.load_eval_result` reads.
       facts: see `write`.
+      schema: the curated schema of the run, beside the page.
     """
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -129,7 +133,8 @@ def render(
         artifacts=artifacts,
         evaluations=evaluations,
         facts=facts,
-        command=command(facts["config"], facts["git_revision"]),
+        command=command(facts["config"], facts["git_revision"], schema),
+        schema=schema.name,
         model_card=version_dir.MODEL_CARD,
     )
 
@@ -153,16 +158,31 @@ def pushed_sentence(summary: Summary) -> str:
     return f"Pushed: {pushed(summary)}."
 
 
-def command(config: Mapping[str, Any], git_revision: str | None) -> str:
-    """Returns the commands that make the run again, as far as its settings decide the result."""
-    defaults = flat(json.loads(RunConfig().model_dump_json(include=DECIDING)))
-    ours = flat({key: config[key] for key in sorted(DECIDING)})
-    changed = {key: value for key, value in ours.items() if value != defaults.get(key)}
-    options = [word for key, value in changed.items() if value is not None for word in ("--set", f"{key}={value}")]
+def command(config: Mapping[str, Any], git_revision: str | None, schema: Path) -> str:
+    """Returns the shell commands that make the run again: everything that decides its result, and where its data lies.
+
+    Args:
+      config: all settings of the run, as JSON holds them.
+      git_revision: of its code; None if that is not known.
+      schema: the curated schema that it used, named by the command unless the program has it built in.
+    """
+    built_in = runner.built_in_schema(config["dataset"])
+    options = {
+        "--dataset": config["dataset"],  # named even if it is the default, which without data would give the sample
+        "--schema": None if built_in.is_file() and built_in.read_bytes() == schema.read_bytes() else str(schema),
+        "--manual-dir": config["manual_dir"],
+        "--data-dir": config["data_dir"],
+        "--bless-anyway": config["bless_anyway"],
+    }
+    words = [word for option, value in options.items() if value is not None for word in (option, value)]
+    defaults = flat(json.loads(RunConfig().recorded()))
+    for key, value in flat({key: config[key] for key in sorted(DECIDING - {"dataset"})}).items():
+        if value != defaults.get(key):
+            words += ["--set", f"{key}={value if isinstance(value, str) else json.dumps(value)}"]
     lines = [f"git checkout {git_revision.removesuffix('-dirty')}"] if git_revision else []
     if git_revision and git_revision.endswith("-dirty"):
         lines[0] += "  # and the changes that were not committed then"
-    lines.append(shlex.join(["mnist-pipeline", "run", *options]))
+    lines.append(shlex.join(["mnist-pipeline", "run", *words]))
     return "\n".join(lines)
 
 

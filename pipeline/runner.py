@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from components.errors import DataUnavailableError, StepFailedError, UserError
+from components.keys import SCHEMA
 from pipeline import workspace
 from pipeline.config import DEFAULT_DATASET, SAMPLE_DATASET, RunConfig
 from pipeline.console import STEPS, StepLines
+from serving import version_dir
 
 # TFX is imported when a run starts and not before: the command line answers at once.
 if TYPE_CHECKING:
@@ -23,15 +25,20 @@ _SCHEMAS = Path(__file__).parent / "schemas"
 _DISK_FULL = ("No space left on device", "disk is full")  # as the system says it, and SQLite
 
 
+def built_in_schema(dataset: str) -> Path:
+    """Returns where the curated schema of a dataset is kept if this program has one."""
+    # The sample is of the same kind as what it is a sample of.
+    dataset = DEFAULT_DATASET if dataset == SAMPLE_DATASET else dataset
+    return _SCHEMAS / f"{dataset.partition(':')[0].replace('/', '_')}.pbtxt"
+
+
 def schema_file(config: RunConfig) -> Path:
     """Returns the curated schema of the configured dataset.
 
     Raises:
       UserError: there is none.
     """
-    # The sample is of the same kind as what it is a sample of.
-    dataset = DEFAULT_DATASET if config.dataset == SAMPLE_DATASET else config.dataset
-    path = config.schema_file or _SCHEMAS / f"{dataset.partition(':')[0].replace('/', '_')}.pbtxt"
+    path = config.schema_file or built_in_schema(config.dataset)
     if not path.is_file():
         raise UserError(
             f"No curated schema for {config.dataset!r}: expected the file {path}. Infer one by `mnist-pipeline schema "
@@ -140,18 +147,19 @@ def run(config: RunConfig, console: Console, log: Path, run_id: str, fallback: R
             logging.exception("Step %s failed", observer.current)
             raise _explained(error, f"Step {observer.current}", log) from error
     try:
+        steps = lineage.steps(store, dataset.name, run_id)
         lineage.record(
             store,
             run_id,
             {
                 "config": config.model_dump(mode="json"),
                 "data_fingerprint": dataset.fingerprint,
+                "schema_sha256": version_dir.sha256(steps["ImportSchemaGen"].outputs["schema"].uri / SCHEMA),
                 "packages": provenance.package_versions(),
                 "git_revision": provenance.git_revision(),
             },
         )
         folder = workspace.report_dir(config.pipeline_root, run_id)
-        steps = lineage.steps(store, dataset.name, run_id)
         result = summary.summarize(
             run_id=run_id,
             dataset=dataset,

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from components.errors import UserError
 from components.gate import Gate
@@ -129,30 +129,48 @@ def write(summary: Summary, path: Path) -> None:
     beside.replace(path)
 
 
-def read_all(root: Path) -> list[Summary]:
-    """Returns the summaries below a pipeline root, oldest first."""
-    files = sorted(root.glob(f"reports/*/{FILE}"))
-    return [Summary.model_validate_json(file.read_text()) for file in files if not file.parent.is_symlink()]
+def files(root: Path) -> list[Path]:
+    """Returns the summaries below a pipeline root, each in the folder of its run, oldest first."""
+    return [file for file in sorted(root.glob(f"reports/*/{FILE}")) if not file.parent.is_symlink()]
+
+
+def read(file: Path) -> Summary:
+    """Returns a summary.
+
+    Raises:
+      UserError: it is damaged, or of another version of this program.
+    """
+    try:
+        return Summary.model_validate_json(file.read_bytes())
+    except ValidationError as error:
+        problem = error.errors()[0]
+        found = ": ".join(filter(None, [".".join(map(str, problem["loc"])), problem["msg"]]))
+    except OSError as error:
+        found = str(error)
+    raise UserError(
+        f"Cannot read {file}: expected a summary as this version of the program writes it, found another or a damaged "
+        f"one ({found}). Run the pipeline again, or read it with the version that wrote it."
+    )
 
 
 def find(root: Path, run: str) -> Summary:
-    """Returns the summary of a run that came to its end.
+    """Returns the summary of a finished run.
 
     Args:
       root: pipeline root.
       run: id of the run, or `latest`.
 
     Raises:
-      UserError: there is no such run.
+      UserError: there is no such run, or its summary cannot be read.
     """
-    runs = read_all(root)
-    found = runs[-1:] if run == "latest" else [summary for summary in runs if summary.run_id == run]
-    if not found:
-        known = ", ".join(summary.run_id for summary in runs[-5:]) or "none"
+    runs = {file.parent.name: file for file in files(root)}
+    file = runs[list(runs)[-1]] if runs and run == "latest" else runs.get(run)
+    if file is None:
+        known = ", ".join(list(runs)[-5:]) or "none"
         raise UserError(
-            f"No run {run!r} in {root} has come to its end. Expected `latest` or a run id; the last ones are: {known}."
+            f"No run {run!r} in {root} has finished. Expected `latest` or a run id; the last ones are: {known}."
         )
-    return found[0]
+    return read(file)
 
 
 def read_json(path: Path) -> Any:

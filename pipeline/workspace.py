@@ -22,18 +22,12 @@ def occupied(root: Path) -> Iterator[None]:
     Raises:
       UserError: the root cannot be written to, belongs to something else or another version, or is in use.
     """
-    marker = root / _MARKER
     try:
         root.mkdir(parents=True, exist_ok=True)
-        if marker.exists():
-            _check_format(marker)
-        elif any(not path.name.startswith(".") for path in root.iterdir()):
-            raise UserError(
-                f"{root} is not a pipeline root: expected an empty directory, or one that an earlier run made, and got "
-                "other files. Name another one by --pipeline-root."
-            )
-        else:
-            marker.write_text(json.dumps({"format": _FORMAT}))
+        if not is_marked(root):
+            unfinished = root / f"{_MARKER}.unfinished"  # a full disk leaves no half-written marker
+            unfinished.write_text(json.dumps({"format": _FORMAT}))
+            unfinished.replace(root / _MARKER)
         lock = FileLock(root / _LOCK, timeout=0)
         lock.acquire()
     except Timeout as error:
@@ -43,22 +37,43 @@ def occupied(root: Path) -> Iterator[None]:
     except OSError as error:
         raise UserError(
             f"Cannot use {root} as pipeline root: {error}. Expected a directory that can be written to with room on "
-            "the disk. Mend that, or name another one by --pipeline-root."
+            "the disk. Fix that, or name another one by --pipeline-root."
         ) from error
     with lock:
         yield
 
 
-def _check_format(marker: Path) -> None:
+def is_marked(root: Path) -> bool:
+    """Returns whether an earlier run made this pipeline root; False for a directory that is empty or does not exist.
+
+    Hidden files do not count, and neither does an unreadable marker if nothing else is there.
+
+    Raises:
+      UserError: the directory belongs to something else or to another version.
+      OSError: it cannot be read.
+    """
+    marker = root / _MARKER
+    if not root.exists():
+        return False
     try:
-        found = json.loads(marker.read_text())["format"]
+        found = json.loads(marker.read_bytes())["format"]
+    except FileNotFoundError:
+        found = None
     except (ValueError, KeyError, TypeError):
         found = "an unreadable file"
-    if found != _FORMAT:
+    if found == _FORMAT:
+        return True
+    if not isinstance(found, int) and all(path.name.startswith(".") for path in root.iterdir()):
+        return False
+    if found is None:
         raise UserError(
-            f"{marker.parent} was made by another version of this program: expected format {_FORMAT} in {marker.name}, "
-            f"got {found}. Name another directory by --pipeline-root; nothing in this one was touched."
+            f"{root} is not a pipeline root: expected an empty directory, or one that an earlier run made, and got "
+            "other files. Name another one by --pipeline-root."
         )
+    raise UserError(
+        f"{root} was made by another version of this program: expected format {_FORMAT} in {marker.name}, got "
+        f"{found}. Name another directory by --pipeline-root; nothing in this one was touched."
+    )
 
 
 def check_writable(serving_dir: Path) -> None:
@@ -73,7 +88,7 @@ def check_writable(serving_dir: Path) -> None:
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
         raise UserError(
             f"Cannot push to {serving_dir}: expected a directory that can be written to, got {place}, which "
-            f"{'cannot be' if place.is_dir() else 'is a file'}. Mend that, or name another one by --serving-dir."
+            f"{'cannot be' if place.is_dir() else 'is a file'}. Fix that, or name another one by --serving-dir."
         )
 
 

@@ -58,7 +58,7 @@ def read_manifest(directory: Path) -> dict[str, Any]:
             f"{directory} is not a version directory: expected a file {MANIFEST} in it. "
             "Pass <serving-dir>/<model>/<version>."
         ) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise VersionDirError(f"Cannot read {path}: {error}. Push the model again.") from error
 
 
@@ -66,11 +66,14 @@ def verify(directory: Path) -> dict[str, Any]:
     """Checks every file of a version directory against its manifest, and returns the manifest.
 
     Raises:
-      VersionDirError: a file is missing, was added, or differs from the bytes that the gates judged.
+      VersionDirError: a file is missing, was added, cannot be read, or differs from the bytes that the gates judged.
     """
     manifest = read_manifest(directory)
     expected = manifest["files"]
-    found = file_hashes(directory)
+    try:
+        found = file_hashes(directory)
+    except OSError as error:
+        raise VersionDirError(f"Cannot read {directory}: {error}. Push the model again.") from error
     found.pop(MANIFEST, None)
     wrong = {
         "missing": sorted(expected.keys() - found.keys()),
@@ -102,8 +105,14 @@ def manifest_beside(file: Path, content: bytes) -> dict[str, Any] | None:
     return manifest if expected else None
 
 
-def versions(model_dir: Path) -> list[int]:
+def directories(model_dir: Path) -> list[Path]:
     """Returns the versions below `<serving-dir>/<model>`, oldest first; as TensorFlow Serving, only integers count."""
     if not model_dir.is_dir():
         return []
-    return sorted(int(path.name) for path in model_dir.iterdir() if path.is_dir() and path.name.isdecimal())
+    found = [path for path in model_dir.iterdir() if path.is_dir() and path.name.isdecimal()]
+    return sorted(found, key=lambda path: int(path.name))
+
+
+def versions(model_dir: Path) -> list[int]:
+    """Returns the numbers of `directories`."""
+    return [int(path.name) for path in directories(model_dir)]

@@ -19,6 +19,7 @@ class QualityGateSpec(types.ComponentSpec):
         "bless_anyway": ExecutionParameter(type=str, optional=True),
     }
     INPUTS = {
+        "schema": ChannelParameter(type=standard_artifacts.Schema),
         "model": ChannelParameter(type=standard_artifacts.Model),
         "saved_model_evaluation": ChannelParameter(type=standard_artifacts.ModelEvaluation),
         "tflite_evaluation": ChannelParameter(type=standard_artifacts.ModelEvaluation),
@@ -40,6 +41,7 @@ class QualityGate(base_component.BaseComponent):
 
     def __init__(
         self,
+        schema: types.BaseChannel,
         model: types.BaseChannel,
         saved_model_evaluation: types.BaseChannel,
         tflite_evaluation: types.BaseChannel,
@@ -53,6 +55,7 @@ class QualityGate(base_component.BaseComponent):
         """Makes the component.
 
         Args:
+          schema: the curated schema that the data was checked against, for the manifest.
           model: the TFLiteExporter's release.
           saved_model_evaluation: TFMA's evaluation of its SavedModel.
           tflite_evaluation: TFMA's evaluation of its TFLite file.
@@ -65,6 +68,7 @@ class QualityGate(base_component.BaseComponent):
         """
         super().__init__(
             QualityGateSpec(
+                schema=schema,
                 model=model,
                 saved_model_evaluation=saved_model_evaluation,
                 tflite_evaluation=tflite_evaluation,

@@ -14,7 +14,7 @@ from tfx.utils import path_utils
 
 from components import provenance
 from components.gate import Gate
-from components.keys import ABSTENTION, DEVICE, GATES, ROBUSTNESS, TFMA_TFLITE
+from components.keys import ABSTENTION, DEVICE, GATES, ROBUSTNESS, SCHEMA, TFMA_TFLITE
 from components.quality_gate import model_card
 from components.quality_gate.config import Thresholds
 from components.quality_gate.gates import Evaluation, accuracy_gates, read_evaluation, robustness_gate
@@ -67,6 +67,7 @@ class Executor(base_executor.BaseExecutor):
         manifest = build_manifest(
             release=Path(path_utils.serving_model_path(model.uri)),
             dataset=dataset,
+            schema=Path(artifact_utils.get_single_uri(input_dict["schema"])) / SCHEMA,
             evaluations=evaluations,
             device=device["measurements"],
             robustness=robustness,
@@ -92,6 +93,7 @@ class Executor(base_executor.BaseExecutor):
 def build_manifest(
     release: Path,
     dataset: Dataset,
+    schema: Path,
     evaluations: dict[str, Evaluation],
     device: dict[str, Any],
     robustness: dict[str, Any],
@@ -105,6 +107,7 @@ def build_manifest(
     Args:
       release: directory of the files that were judged.
       dataset: what it was made from.
+      schema: the curated schema that the data was checked against.
       evaluations: by file.
       device: what the DeviceValidator measured.
       robustness: what the RobustnessEvaluator measured.
@@ -118,6 +121,7 @@ def build_manifest(
     return {
         "format": 1,
         "dataset": json.loads(dataset.to_json()),
+        "schema_sha256": version_dir.sha256(schema),
         "files": dict(sorted(files.items())),
         "metrics": {file: evaluation.metrics["overall"] for file, evaluation in evaluations.items()},
         "device": device,

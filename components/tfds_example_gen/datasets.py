@@ -125,15 +125,7 @@ def prepare(builder: tfds.core.DatasetBuilder, manual_dir: Path | None) -> None:
     """
     if builder.is_prepared():
         return
-    if manual_dir is not None and not manual_dir.is_dir():
-        raise UserError(
-            f"The manual directory {manual_dir} is not a directory. Pass the one that holds the source files."
-        )
-    missing = [
-        (url, info.filename)
-        for url, info in (builder.url_infos or {}).items()
-        if manual_dir is None or not (manual_dir / info.filename).is_file()
-    ]
+    missing = missing_sources(builder, manual_dir)
     if missing:
         _check_network(builder.name, *missing[0])
     tfds.disable_progress_bar()
@@ -154,6 +146,23 @@ def prepare(builder: tfds.core.DatasetBuilder, manual_dir: Path | None) -> None:
             f"Cannot prepare {builder.name!r} in {builder.data_dir}: {_one_line(error)} Expected readable source files "
             "and a directory that can be written to with room on the disk. Mend that, or pass another --data-dir."
         ) from error
+
+
+def missing_sources(builder: tfds.core.DatasetBuilder, manual_dir: Path | None) -> list[tuple[str, str]]:
+    """Returns URL and file name of each source file that the manual directory does not hold.
+
+    Raises:
+      UserError: the manual directory is not a directory.
+    """
+    if manual_dir is not None and not manual_dir.is_dir():
+        raise UserError(
+            f"The manual directory {manual_dir} is not a directory. Pass the one that holds the source files."
+        )
+    return [
+        (url, info.filename)
+        for url, info in (builder.url_infos or {}).items()
+        if manual_dir is None or not (manual_dir / info.filename).is_file()
+    ]
 
 
 def count_splits(builder: tfds.core.DatasetBuilder, splits: Mapping[str, str]) -> dict[str, int]:

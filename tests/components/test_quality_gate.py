@@ -1,5 +1,6 @@
 """Every gate both ways, on the property and on disk, with a reason."""
 
+import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -184,7 +185,11 @@ def judge(
     device: bool | None = True,
 ) -> standard_artifacts.ModelBlessing:
     """Has the gate judge two evaluations, and a validation on devices whose one gate passed, failed, or did not run."""
-    inputs: dict = {"model": [release]}
+    schema = standard_artifacts.Schema()
+    schema.uri, schema.id = str(folder / "schema"), 4
+    (folder / "schema").mkdir()
+    (folder / "schema" / "schema.pbtxt").write_text("# curated")
+    inputs: dict = {"schema": [schema], "model": [release]}
     for number, (key, uri) in enumerate({"saved_model": saved_model, "tflite": tflite}.items()):
         artifact = standard_artifacts.ModelEvaluation()
         artifact.uri, artifact.id = uri, 10 + number
@@ -322,7 +327,9 @@ def test_the_manifest_tells_where_the_model_came_from(
 
     assert manifest["dataset"]["fingerprint"] == "f" * 64
     assert manifest["config"] == {"dataset": "mnist"}
+    assert manifest["schema_sha256"] == hashlib.sha256(b"# curated").hexdigest()
     assert manifest["lineage"] == {
+        "schema_artifact": 4,
         "model_artifact": 5,
         "saved_model_evaluation_artifact": 10,
         "tflite_evaluation_artifact": 11,

@@ -12,6 +12,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from ai_edge_litert.interpreter import Interpreter
 
+import pipeline
 from serving import ImageClassifier, tflite_metadata, version_dir
 from tests.e2e.conftest import Workplace
 
@@ -114,6 +115,7 @@ def test_the_version_directory_is_whole(workplace: Workplace) -> None:
     manifest = version_dir.verify(version)
     assert manifest["version"] == int(version.name)
     assert manifest["dataset"]["name"] == "mnist_sample"
+    assert manifest["schema_sha256"] == version_dir.sha256(Path(pipeline.__file__).parent / "schemas" / "mnist.pbtxt")
     assert version_dir.read_labels(version / version_dir.LABELS) == [str(digit) for digit in range(10)]
 
 
@@ -203,11 +205,11 @@ def test_status_names_run_version_and_what_would_run(workplace: Workplace) -> No
     common = ("--preset", "sample", "--pipeline-root", str(workplace.root), "--serving-dir", str(workplace.serving))
     same = workplace.call("status", *common)
     assert same.returncode == 0, same.stderr
-    assert str(workplace.versions()[-1]) in same.stdout
-    assert "nothing, every step is cached" in same.stdout
+    assert f"{workplace.versions()[-1]}  whole: files as its manifest states; TFLite accuracy 9" in same.stdout
+    assert "would re-run nothing: every step is cached" in same.stdout
     other = workplace.call("status", *common, "--set", "training.dropout=0.1")
-    (anew,) = re.findall(r"would do anew: (.*?)\.", other.stdout.replace("\n", " "))
-    assert set(anew.split(", ")) == set(STEPS[STEPS.index("Trainer") :])
+    (steps,) = re.findall(r"would re-run: (.*?)\.$", other.stdout, re.MULTILINE)
+    assert set(steps.split(", ")) == set(STEPS[STEPS.index("Trainer") :])
 
 
 def test_the_variants_can_be_had(workplace: Workplace) -> None:

@@ -72,6 +72,11 @@ def test_values_are_read_as_what_they_are() -> None:
     assert config.manual_dir == Path("/d")
 
 
+def test_null_is_none() -> None:
+    assert make("thresholds.robustness=0.5", "thresholds.robustness=null").thresholds.robustness is None
+    assert "training.epochs: Input should be a valid integer, got None" in problem("training.epochs=null")
+
+
 def test_a_value_may_hold_an_equals_sign() -> None:
     assert make("bless_anyway=because a=b").bless_anyway == "because a=b"
 
@@ -110,6 +115,18 @@ def test_paths_are_absolute_whatever_the_directory_and_home(monkeypatch: pytest.
     assert config.pipeline_root == tmp_path / "here"
     assert config.serving_dir == tmp_path / "here" / "serving_models"
     assert config.manual_dir == Path("/home/someone/originals")
+
+
+def test_versions_are_pushed_below_the_pipeline_root_however_that_is_set() -> None:
+    assert make("pipeline_root=/x").serving_dir == Path("/x/serving_models")
+    assert RunConfig(pipeline_root=Path("/x")).serving_dir == Path("/x/serving_models")
+    assert make("pipeline_root=/x", serving_dir=Path("/y")).serving_dir == Path("/y")
+
+
+def test_a_bad_pipeline_root_is_one_problem_and_not_two() -> None:
+    text = problem("pipeline_root=null")
+    assert "pipeline_root: " in text
+    assert "serving_dir" not in text
 
 
 def test_a_config_is_never_changed() -> None:

@@ -1,19 +1,25 @@
 """The page says at its top what became of the run, and why."""
 
 import json
-import shlex
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import typer
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+from typer.testing import CliRunner
 
+from components.errors import UserError
 from components.gate import Gate
 from components.run_report.content import Findings, tables
 from components.run_report.data import Variant
-from pipeline import compare, report
+from pipeline import cli, compare, lineage, report, runner, summary
 from pipeline.cli import make_config
-from pipeline.config import Preset, RunConfig
+from pipeline.config import DECIDING, Preset, RunConfig
+from pipeline.lineage import Output, Step
 from pipeline.summary import Summary
 from tests.pipeline.test_summary import gate, made
 
@@ -48,22 +54,35 @@ def findings() -> Findings:
     )
 
 
-def page(summary: Summary, **device: Any) -> str:
-    config = json.loads(RunConfig().model_dump_json())
+def manifest(**device: Any) -> dict[str, Any]:
     found = {"latency_us_p50": 50.0, "latency_us_p95": 60.0, "arena_bytes": 30_000, "operators": {"CONV_2D": 6}}
-    manifest = {
+    return {
         "dataset": {"builder": "mnist:3.0.1", "fingerprint": "f" * 64},
+        "schema_sha256": "5" * 64,
         "device": found | device,
         "abstention": {"threshold": 0.5, "refused": 0.002, "images": 5000, "split": "eval"},
     }
+
+
+FACTS = {
+    "config": json.loads(RunConfig().model_dump_json()),
+    "git_revision": None,
+    "data_fingerprint": "f" * 64,
+    "schema_sha256": "5" * 64,
+    "packages": {"keras": "3"},
+}
+
+
+def page(summary: Summary, **device: Any) -> str:
     return report.render(
         summary,
         content=tables(findings()),
         figures={"confusion": "<svg><title>A matrix</title></svg>"},
-        manifest=manifest,
+        manifest=manifest(**device),
         artifacts={node.id: {"model": 7} for node in summary.nodes},
         evaluations=["/runs/evaluation/1"],
-        facts={"config": config, "git_revision": None, "data_fingerprint": "f" * 64, "packages": {"keras": "3"}},
+        facts=FACTS,
+        schema=runner.built_in_schema("mnist"),
     )
 
 
@@ -120,21 +139,178 @@ def test_without_a_baseline_nothing_is_said_of_one() -> None:
     assert "latest blessed model" not in page(made())
 
 
-def test_the_command_makes_the_same_configuration_again() -> None:
-    config = make_config(
-        Preset.SAMPLE, {"pipeline_root": Path("/runs/x")}, ["training.epochs=7", "splits.test=test[:10%]"]
-    )
-    line = report.command(json.loads(config.model_dump_json()), "abc-dirty").splitlines()
-    assert line[0].startswith("git checkout abc  #")
-    words = shlex.split(line[1])
-    assert words[:2] == ["mnist-pipeline", "run"]
-    settings = [word for word in words[2:] if word != "--set"]
-    again = make_config(Preset.FULL, {"pipeline_root": Path("/runs/x")}, settings)
+# To run it again.
+
+
+def pasted(command: str, folder: Path) -> list[str]:
+    """The arguments that a shell makes of the last line of some commands."""
+    program = folder / "bin" / "mnist-pipeline"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\nprintf '%s\\0' \"$@\"\n")
+    program.chmod(0o755)
+    shell = ["sh", "-c", command.splitlines()[-1]]
+    environment = {"PATH": f"{program.parent}:/usr/bin:/bin"}
+    result = subprocess.run(shell, env=environment, capture_output=True, text=True, check=True)
+    return result.stdout.split("\0")[:-1]
+
+
+def parsed(arguments: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch) -> RunConfig:
+    """The configuration with which the command line would start a run; the run itself is left out."""
+    configs = []
+
+    def start(config: RunConfig, *others: Any, **more: Any) -> None:
+        configs.append(config)
+        raise typer.Exit
+
+    monkeypatch.setattr(runner, "run", start)
+    monkeypatch.chdir(folder)
+    result = CliRunner().invoke(cli.app, arguments, env={"MNIST_MANUAL_DIR": None})
+    assert result.exit_code == 0, result.output
+    return configs[0]
+
+
+BUILT_IN = runner.built_in_schema("mnist").read_bytes()
+OWN = b'# My own schema.\nfeature { name: "image" }\n'
+# What a run was started with: preset, content of the schema that it was given (None: none), settings.
+RUNS: dict[str, tuple[Preset, bytes | None, list[str]]] = {
+    "defaults": (Preset.FULL, None, []),
+    "fast": (Preset.FAST, None, []),
+    "sample": (Preset.SAMPLE, None, ["training.epochs=7", "splits.test=test[:10%]", "training.augment=false"]),
+    "another dataset": (
+        Preset.FULL,
+        OWN,
+        [
+            "dataset=emnist/letters",
+            "splits.train=train[:10%]+train[20%:]",
+            "splits.eval=train[10%:20%]",
+            "thresholds.accuracy=0.9",
+            "thresholds.robustness=0.5",
+            "device.bytes=200000",
+            "training.learning_rate=1e-05",
+            "manual_dir=/data/it's $HOME",
+            "data_dir=/data/a b",
+        ],
+    ),
+    "another schema": (Preset.FULL, OWN, ["thresholds.robustness=null"]),
+    "a copy of the schema": (Preset.SAMPLE, BUILT_IN, []),
+    "blessed anyway": (Preset.SAMPLE, None, ["bless_anyway=it's a `demo`; 50% off"]),
+}
+
+
+@pytest.mark.parametrize("kind", RUNS)
+def test_the_command_makes_the_same_run_again(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    preset, schema, settings = RUNS[kind]
+    given = None
+    if schema is not None:
+        given = tmp_path / "given.pbtxt"
+        given.write_bytes(schema)
+    config = make_config(preset, {"pipeline_root": Path("/runs/x"), "schema_file": given}, settings)
+    copy = tmp_path / "the report" / "schema.pbtxt"
+    copy.parent.mkdir()
+    copy.write_bytes(runner.schema_file(config).read_bytes())
+    if given:
+        given.unlink()  # the report's own copy is enough
+
+    command = report.command(json.loads(config.model_dump_json()), None, copy)
+    again = parsed(pasted(command, tmp_path), tmp_path, monkeypatch)
+
+    decides = DECIDING | {"manual_dir", "data_dir", "bless_anyway"}
+    assert again.model_dump(include=decides) == config.model_dump(include=decides)
     assert again.recorded() == config.recorded()
+    assert runner.schema_file(again).read_bytes() == copy.read_bytes()
+    assert (again.schema_file is None) is (schema in (None, BUILT_IN))
 
 
-def test_the_defaults_need_no_settings() -> None:
-    assert report.command(json.loads(RunConfig().model_dump_json()), None) == "mnist-pipeline run"
+def test_the_command_names_the_dataset_so_that_no_other_takes_its_place() -> None:
+    line = report.command(FACTS["config"], None, runner.built_in_schema("mnist"))
+    assert line == "mnist-pipeline run --dataset mnist"
+
+
+def test_the_command_starts_with_the_code_of_the_run() -> None:
+    schema = runner.built_in_schema("mnist")
+    assert report.command(FACTS["config"], "abc", schema).splitlines()[0] == "git checkout abc"
+    assert report.command(FACTS["config"], "abc-dirty", schema).startswith("git checkout abc  # and the changes")
+
+
+def test_a_setting_that_was_none_is_named_too() -> None:
+    assert "run_fn=null" in report.command(FACTS["config"] | {"run_fn": None}, None, runner.built_in_schema("mnist"))
+
+
+def output(folder: Path, files: dict[str, str]) -> Output:
+    folder.mkdir(parents=True)
+    for name, content in files.items():
+        (folder / name).write_text(content)
+    return Output(1, folder, {})
+
+
+def written(root: Path, schema: bytes) -> Path:
+    """The report of a run whose steps left no more than the report needs."""
+    blessing = {"manifest.json": json.dumps(manifest()), "model_card.md": "card"}
+    outputs = {
+        "RunReport": {"report": output(root / "content", {"report.json": json.dumps(tables(findings()))})},
+        "QualityGate": {"blessing": output(root / "blessing", blessing)},
+        "ImportSchemaGen": {"schema": output(root / "schema", {"schema.pbtxt": schema.decode()})},
+        "SavedModelEvaluator": {"evaluation": output(root / "saved_model", {})},
+        "TFLiteEvaluator": {"evaluation": output(root / "tflite", {})},
+        "Trainer": {},
+        "Pusher": {},
+    }
+    folder = root / "reports" / "run-1"
+    folder.mkdir(parents=True)
+    return report.write(made(), {node: Step(False, True, found) for node, found in outputs.items()}, FACTS, folder)
+
+
+def test_the_schema_lies_beside_the_page_and_in_its_command(tmp_path: Path) -> None:
+    page = written(tmp_path, OWN)
+    copy = page.with_name("schema.pbtxt")
+    assert copy.read_bytes() == OWN
+    text = page.read_text()
+    assert '<a href="schema.pbtxt">' in text
+    assert f"--schema {copy}" in text[text.index("To run it again") :]
+
+
+# Runs of an older format.
+
+
+@pytest.mark.parametrize(
+    "look", [lambda root: report.page(root, "latest"), lambda root: compare.compare(root, "x", "x")]
+)
+@pytest.mark.parametrize("content", ['{"run_id": "x", "dataset": "mnist"}', '{"run_id":', ""])
+def test_a_summary_of_an_older_format_is_a_sentence(look: Callable[[Path], Any], content: str, tmp_path: Path) -> None:
+    file = tmp_path / "reports" / "x" / "summary.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(content)
+    with pytest.raises(UserError, match=r"Cannot read .*reports/x/summary\.json: expected .*Run the pipeline again"):
+        look(tmp_path)
+
+
+def test_an_older_run_that_is_not_looked_at_does_not_matter(tmp_path: Path) -> None:
+    for run, text in {"a": "{}", "b": made(run_id="b").model_dump_json()}.items():
+        (tmp_path / "reports" / run).mkdir(parents=True)
+        (tmp_path / "reports" / run / "summary.json").write_text(text)
+    assert summary.find(tmp_path, "latest").run_id == "b"
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_run_whose_artifacts_are_gone_is_a_sentence(known: bool, tmp_path: Path) -> None:
+    summary.write(made(), tmp_path / "reports" / made().run_id / "summary.json")
+    if known:  # ML Metadata knows the run, as an older version recorded it, and none of its steps
+        store = lineage.open_store(tmp_path)
+        kind = store.put_context_type(mlmd.ContextType(name="pipeline_run"))
+        store.put_contexts([mlmd.Context(type_id=kind, name=made().run_id)])
+        lineage.record(store, made().run_id, {"config": {}, "data_fingerprint": "f"})
+    with pytest.raises(UserError, match=r"Cannot make the report of run .* another version of this program"):
+        report.page(tmp_path, "latest")
+    with pytest.raises(UserError, match=r"Cannot compare .* another version of this program"):
+        compare.compare(tmp_path, "latest", "latest")
+
+
+def test_an_evaluation_that_is_gone_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    summary.write(made(), tmp_path / "reports" / made().run_id / "summary.json")
+    steps = {"TFLiteEvaluator": Step(False, True, {"evaluation": Output(1, tmp_path / "gone", {})})}
+    monkeypatch.setattr(lineage, "steps", lambda *arguments: steps)
+    with pytest.raises(UserError, match=r"Cannot compare .* does not exist"):
+        compare.compare(tmp_path, "latest", "latest")
 
 
 def test_two_runs_are_put_side_by_side() -> None:

@@ -49,7 +49,8 @@ def made(**changes: Any) -> summary.Summary:
 def test_a_summary_is_read_as_it_was_written(tmp_path: Path) -> None:
     path = tmp_path / "reports" / "one" / summary.FILE
     summary.write(made(), path)
-    assert summary.read_all(tmp_path) == [made()]
+    assert summary.files(tmp_path) == [path]
+    assert summary.read(path) == summary.find(tmp_path, "latest") == made()
     assert [file.name for file in path.parent.iterdir()] == [summary.FILE]
 
 
@@ -58,11 +59,14 @@ def test_the_summaries_of_a_root_come_oldest_first_and_each_once(tmp_path: Path)
         summary.write(made(run_id=run), tmp_path / "reports" / run / summary.FILE)
     (tmp_path / "reports" / "latest").symlink_to("20240102-000000-000000")
     (tmp_path / "reports" / "20240103-000000-000000").mkdir()  # a run that broke off
-    assert [item.run_id for item in summary.read_all(tmp_path)] == ["20240101-000000-000000", "20240102-000000-000000"]
+    assert [file.parent.name for file in summary.files(tmp_path)] == [
+        "20240101-000000-000000",
+        "20240102-000000-000000",
+    ]
 
 
 def test_a_root_without_runs_has_no_summaries(tmp_path: Path) -> None:
-    assert summary.read_all(tmp_path) == []
+    assert summary.files(tmp_path) == []
 
 
 @pytest.mark.parametrize(("cached", "expected"), [([True, True], True), ([True, False], False)])

@@ -45,24 +45,50 @@ def test_a_foreign_directory_is_refused_and_left_as_it_is(tmp_path: Path) -> Non
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
+UNREADABLE = [b'{"format"', b"", b"[]", b"{}", b"\xff\xfe"]
+
+
 @pytest.mark.parametrize(
-    ("marker", "got"),
-    [
-        ('{"format": 2}', "got 2"),
-        ('{"format"', "got an unreadable file"),
-        ("", "got an unreadable file"),
-        ("[]", "got an unreadable file"),
-        ("{}", "got an unreadable file"),
-        (b"\xff\xfe", "got an unreadable file"),
-    ],
+    ("marker", "got"), [(b'{"format": 2}', "got 2"), *((marker, "got an unreadable file") for marker in UNREADABLE)]
 )
-def test_a_root_of_another_version_is_refused_and_left_as_it_is(tmp_path: Path, marker: str | bytes, got: str) -> None:
-    content = marker if isinstance(marker, bytes) else marker.encode()
-    (tmp_path / MARKER).write_bytes(content)
+def test_a_root_of_another_version_is_refused_and_left_as_it_is(tmp_path: Path, marker: bytes, got: str) -> None:
+    (tmp_path / MARKER).write_bytes(marker)
+    (tmp_path / "metadata.sqlite").write_text("db")
     text = refusal(tmp_path)
     assert "expected format 1" in text
     assert got in text
-    assert (tmp_path / MARKER).read_bytes() == content
+    assert (tmp_path / MARKER).read_bytes() == marker
+
+
+def test_an_empty_root_of_another_version_is_refused_too(tmp_path: Path) -> None:
+    (tmp_path / MARKER).write_text('{"format": 2}')
+    assert "got 2" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("marker", UNREADABLE)
+def test_an_unreadable_marker_in_an_otherwise_empty_root_is_replaced(tmp_path: Path, marker: bytes) -> None:
+    (tmp_path / MARKER).write_bytes(marker)
+    with workspace.occupied(tmp_path):
+        assert json.loads((tmp_path / MARKER).read_text()) == {"format": 1}
+
+
+def test_a_full_disk_leaves_no_marker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cut_off(path: Path, text: str) -> None:
+        path.touch()
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as full_disk:
+        full_disk.setattr(Path, "write_text", cut_off)
+        assert "No space left on device" in refusal(tmp_path)
+    assert not (tmp_path / MARKER).exists()
+    with workspace.occupied(tmp_path):
+        assert (tmp_path / MARKER).exists()
+
+
+def test_looking_at_a_root_makes_nothing(tmp_path: Path) -> None:
+    assert not workspace.is_marked(tmp_path / "nowhere")
+    assert not workspace.is_marked(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.fixture
