@@ -20,7 +20,10 @@ FILE = "summary.json"
 
 
 class NodeSummary(BaseModel):
-    """One step: wall seconds, whether an earlier result served, peak resident memory in MiB."""
+    """One step: wall seconds, whether an earlier result served, peak resident memory of the process meanwhile in MiB.
+
+    The memory is of the whole process, its libraries and what earlier steps left included, and not of the step alone.
+    """
 
     id: str
     seconds: float
@@ -38,8 +41,20 @@ class TFLiteSummary(BaseModel):
     arena_bytes: int | None
 
 
+class Baseline(BaseModel):
+    """What was served when the run began: version and directory, accuracy by file; or why nothing is compared with it.
+
+    The accuracies are on the run's own test split.
+    """
+
+    version: str | None
+    path: str | None
+    reason: str | None
+    metrics: dict[str, float]
+
+
 class Summary(BaseModel):
-    """A run that came to its end, whether its model was blessed or refused."""
+    """A finished run, whether its model was blessed or refused."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -55,6 +70,7 @@ class Summary(BaseModel):
     bless_anyway: str | None
     pushed_to: str | None
     report: str
+    baseline: Baseline | None = None
 
     @property
     def all_cached(self) -> bool:
@@ -118,14 +134,20 @@ def summarize(
         bless_anyway=outcome["bless_anyway"],
         pushed_to=str(destination) if destination else None,
         report=str(report),
+        baseline=outcome.get("baseline"),
     )
 
 
 def write(summary: Summary, path: Path) -> None:
     """Writes a summary, complete or not at all."""
+    write_whole(path, summary.model_dump_json(indent=2))
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a file, complete or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_suffix(".unfinished")
-    beside.write_text(summary.model_dump_json(indent=2))
+    beside.write_text(text, encoding="utf-8")
     beside.replace(path)
 
 
@@ -135,8 +157,14 @@ def read_all(root: Path) -> list[Summary]:
     return [Summary.model_validate_json(file.read_text()) for file in files if not file.parent.is_symlink()]
 
 
+def previous(root: Path, summary: Summary) -> str | None:
+    """Returns the id of the last run before this one on the same dataset; None if there is none."""
+    runs = [run.run_id for run in read_all(root) if run.dataset == summary.dataset and run.run_id < summary.run_id]
+    return runs[-1] if runs else None
+
+
 def find(root: Path, run: str) -> Summary:
-    """Returns the summary of a run that came to its end.
+    """Returns the summary of a finished run.
 
     Args:
       root: pipeline root.
@@ -150,7 +178,7 @@ def find(root: Path, run: str) -> Summary:
     if not found:
         known = ", ".join(summary.run_id for summary in runs[-5:]) or "none"
         raise UserError(
-            f"No run {run!r} in {root} has come to its end. Expected `latest` or a run id; the last ones are: {known}."
+            f"No run {run!r} in {root} has finished. Expected `latest` or a run id; the last ones are: {known}."
         )
     return found[0]
 
