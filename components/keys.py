@@ -18,6 +18,8 @@ EVAL = "eval"
 TEST = "test"
 SPLITS = (TRAIN, EVAL, TEST)
 
+OUTLIER = -1  # the label of an image of no class, which training makes up
+
 # Signatures of the SavedModel.
 SERVE_EXAMPLES = "serving_default"
 SERVE_IMAGES = "serve_images"
@@ -34,6 +36,7 @@ ACCURACY = "accuracy"
 SCHEMA = "schema.pbtxt"  # the ImportSchemaGen's schema
 NETWORK = "network.keras"  # the Trainer's model: the bare network, from normalised images to logits
 HISTORY = "history.json"  # the Trainer's model run
+AUGMENTED = "augmented.npz"  # the same: images as training sees them
 VARIANTS = "variants.json"  # the TFLiteExporter's variants
 GATES = "gates.json"  # the QualityGate's blessing
 DEVICE = "device.json"  # the DeviceValidator's blessing

@@ -3,6 +3,7 @@
 import logging
 
 LOGGER_NAME = "components.progress"
+DONE = "\u2713"  # before a part that is done; shown as `ok` where it cannot be
 
 _logger = logging.getLogger(LOGGER_NAME)
 

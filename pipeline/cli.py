@@ -14,9 +14,9 @@ import typer
 from pydantic import ValidationError
 
 from components.errors import AnomaliesError, StepFailedError, UserError
-from pipeline import runner, workspace
+from pipeline import ending, runner, workspace
 from pipeline.config import Preset, RunConfig, preset_values
-from pipeline.console import only_ours, show_summary
+from pipeline.console import only_ours
 from serving.paths import refusal_of_uri
 
 
@@ -90,11 +90,17 @@ def run(
     schema: SchemaOption = None,
     bless_anyway: Annotated[str | None, typer.Option(metavar="REASON", help="Push whatever the gates say.")] = None,
     settings: SetOption = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Show every step and every comparison at the end.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print summary.json; progress goes to standard error.")
+    ] = False,
 ) -> None:
     """Run the pipeline: train, convert, judge, and push if every gate passes.
 
-    Ends with 0 if the model was blessed, 3 if it was refused, 4 if the data does not fit its schema, 2 if something
-    has to be mended first.
+    Ends with 0 if the model was blessed, 3 if it was refused, 4 if the data does not fit its schema, 2 for a usage or
+    environment error, 1 if a step failed.
     """
     options = {
         "dataset": dataset,
@@ -110,18 +116,27 @@ def run(
     with workspace.occupied(config.pipeline_root):
         log = workspace.log_file(config.pipeline_root, run_id)
         try:
-            with only_ours(log) as console:
+            with only_ours(log, stream=2 if as_json else 1) as console:
                 result = runner.run(config, console, log, run_id, fallback)
-                show_summary(console, result, log)
+                if verbose:
+                    ending.show_everything(console, result)
+                if not as_json:
+                    from pipeline.summary import previous
+
+                    root = config.pipeline_root
+                    ending.show(console, result, log, _root_option(root), previous(root, result))
         except KeyboardInterrupt:
             print("Interrupted. Nothing was half-pushed; run again to go on from this step.", file=sys.stderr)
             raise typer.Exit(ExitCode.INTERRUPTED) from None
-    if result.all_cached:
-        print("Nothing has changed since an earlier run: every step was cached, and nothing was pushed again.")
+    if as_json:
+        print(result.model_dump_json(indent=2))
     if not result.blessed:
-        for gate in result.failed_gates:
-            print(f"Refused by gate {gate.gate!r} on {gate.slice}: {gate.reason}.", file=sys.stderr)
         raise typer.Exit(ExitCode.REFUSED)
+
+
+def _root_option(root: Path) -> str | None:
+    """Returns the pipeline root as other commands have to be told it; None if it is their default."""
+    return None if root == DEFAULT_ROOT.absolute() else str(root)
 
 
 def make_config(preset: Preset, options: dict[str, Any], settings: list[str] | None) -> RunConfig:

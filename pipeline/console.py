@@ -1,23 +1,16 @@
-"""What a run shows: a live line a step while it runs, and a table at its end."""
+"""What a run shows while it goes on: a live line, and a line for each step that is done."""
 
-import math
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
+from components import progress
 from pipeline.observer import Timing
-
-if TYPE_CHECKING:  # the summary's own imports are heavy, and the console shows before they come
-    from components.gate import Gate
-    from pipeline.summary import Summary
 
 # What each step is doing, in a few words.
 STEPS = {
@@ -38,15 +31,13 @@ STEPS = {
 }
 
 
-_MARKS = {True: "[green]passed[/green]", False: "[red]refused[/red]", None: "[yellow]not run[/yellow]"}
-
-
 @contextmanager
-def only_ours(log: Path) -> Iterator[Console]:
+def only_ours(log: Path, stream: int = 1) -> Iterator[Console]:
     """Sends all that libraries write to standard output and error, from C++ too, to a file.
 
     Args:
       log: the file, which is appended to.
+      stream: the descriptor that the console writes to: 1, standard output, or 2, standard error.
 
     Yields:
       The console that still reaches the user.
@@ -55,11 +46,13 @@ def only_ours(log: Path) -> Iterator[Console]:
     sys.stdout.flush()
     sys.stderr.flush()
     saved = os.dup(1), os.dup(2)
-    with log.open("ab") as file, os.fdopen(os.dup(1), "w") as stdout:
+    encoding = sys.stdout.encoding
+    # A terminal of another encoding shows a question mark for what it lacks.
+    with log.open("ab") as file, os.fdopen(os.dup(stream), "w", encoding=encoding, errors="replace") as ours:
         for descriptor in (1, 2):
             os.dup2(file.fileno(), descriptor)
         try:
-            yield Console(file=stdout, highlight=False)
+            yield Console(file=ours, highlight=False)
         finally:
             sys.stdout.flush()
             sys.stderr.flush()
@@ -69,13 +62,24 @@ def only_ours(log: Path) -> Iterator[Console]:
 
 
 class StepLines:
-    """The live line of the running step, and a line that stays for each step that is done."""
+    """The live line of the running step, and a line that stays for each step that did something.
 
-    def __init__(self, console: Console) -> None:
-        """Makes the lines; nothing is shown until `live` is entered."""
+    Cached steps share a line, which comes when the first step after them is at work; so a run without any is silent.
+    """
+
+    def __init__(self, console: Console, title: str) -> None:
+        """Makes the lines; nothing is shown until `live` is entered.
+
+        Args:
+          console: where to.
+          title: what comes before the first line.
+        """
         self._console = console
+        self._title: str | None = title
+        self._cached: list[str] = []
+        self._unicode = console.encoding.startswith("utf")
         self._progress = Progress(
-            SpinnerColumn(),
+            SpinnerColumn("dots" if self._unicode else "line"),
             TextColumn("{task.fields[step]:<20}"),
             TimeElapsedColumn(),
             TextColumn("{task.description}", markup=False),
@@ -85,9 +89,13 @@ class StepLines:
         self._task: TaskID | None = None
         self._text = ""
 
-    def live(self) -> Progress:
-        """Returns the context in which the live line shows (on a terminal; elsewhere only the lines that stay do)."""
-        return self._progress
+    @contextmanager
+    def live(self) -> Iterator[None]:
+        """Shows the live line (on a terminal; elsewhere only the lines that stay), and at last the rest of these."""
+        with self._progress if self._console.is_interactive else nullcontext():  # it would leave an empty line
+            yield
+        if self._title is None:
+            self._show_cached()
 
     def start(self, node: str) -> None:
         """Begins a step."""
@@ -97,9 +105,10 @@ class StepLines:
 
     def report(self, text: str) -> None:
         """Shows where the running step stands."""
-        self._text = text
+        self._text = text if self._unicode else text.replace(progress.DONE, "ok")
         if self._task is not None:
-            self._progress.update(self._task, description=text)
+            self._show_cached()  # a step that reports is at work
+            self._progress.update(self._task, description=self._text)
 
     def finish(self, node: str, timing: Timing, cached: bool) -> None:
         """Ends a step."""
@@ -107,67 +116,19 @@ class StepLines:
             return
         self._progress.remove_task(self._task)
         self._task = None
-        took = "cached" if cached else f"{timing.seconds:.1f} s"
-        self._console.print(f"  {node:<20} {took:>8}  {escape(self._text or STEPS[node])}")
+        if cached:
+            self._cached.append(node)
+            return
+        self._show_cached()
+        self._line(f"  {node:<20} {timing.seconds:>6.1f} s  {self._text or STEPS[node]}")
 
+    def _show_cached(self) -> None:
+        if self._title is not None:
+            self._line(self._title)
+            self._title = None
+        if self._cached:
+            self._line(f"  cached: {', '.join(self._cached)}")
+            self._cached = []
 
-def show_summary(console: Console, summary: "Summary", log: Path) -> None:
-    """Prints the final table."""
-    table = Table(title=f"Run {summary.run_id} on {summary.dataset}", title_justify="left", show_header=False)
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    for node in summary.nodes:
-        if node.id in STEPS:
-            table.add_row(node.id, "cached" if node.cached else f"{node.seconds:.1f} s, {node.peak_rss_mb:,.0f} MiB")
-    table.add_section()
-    table.add_row("Examples", ", ".join(f"{count:,} {split}" for split, count in summary.split_counts.items()))
-    for file, name in (("saved_model", "SavedModel"), ("tflite", "TFLite file")):
-        table.add_row(f"{name} accuracy", f"{summary.metrics[file]['accuracy']:.2%} on test")
-    table.add_row("TFLite size", f"{summary.tflite.bytes:,} bytes, {summary.tflite.params:,} parameters")
-    if summary.tflite.latency_us_p50 is not None:
-        table.add_row(
-            "TFLite latency", f"{summary.tflite.latency_us_p50:.0f} µs an image, LiteRT on one thread (median)"
-        )
-    if summary.tflite.arena_bytes is not None:
-        table.add_row("TFLite arena", f"{summary.tflite.arena_bytes:,} bytes, TFLite Micro")
-    table.add_section()
-    for line in gate_lines(summary):
-        table.add_row(*line)
-    table.add_section()
-    table.add_row("Pushed to", escape(pushed(summary)))
-    table.add_row("Report", escape(summary.report))
-    table.add_row("Full log", escape(str(log)))
-    table.add_row("Time", f"{summary.wall_seconds:.0f} s")
-    console.print(table)
-
-
-def gate_lines(summary: "Summary") -> list[tuple[str, str]]:
-    """Returns a (gate, outcome) line for each of `nearest_gates`."""
-    return [(f"Gate {gate.gate}", f"{_MARKS[gate.passed]}: {escape(gate.reason)}") for gate in nearest_gates(summary)]
-
-
-def nearest_gates(summary: "Summary") -> list["Gate"]:
-    """Returns of each gate and metric, over all and by slice, the comparisons that refuse, or else the nearest one."""
-    groups: dict[tuple[str, str, bool], list[Gate]] = {}
-    for gate in summary.gates:
-        groups.setdefault((gate.gate, gate.metric, gate.slice == "overall"), []).append(gate)
-    return [
-        gate
-        for gates in groups.values()
-        for gate in [gate for gate in gates if gate.refused] or [min(gates, key=_distance)]
-    ]
-
-
-def _distance(gate: "Gate") -> float:
-    """Returns how far a gate's value is from its bound."""
-    return math.inf if gate.value is None else abs(gate.value - gate.bound)
-
-
-def pushed(summary: "Summary") -> str:
-    """Returns in a few words what became of the push."""
-    if not summary.pushed_to:
-        return "nothing: the model was refused, what is served stays as it is"
-    if any(node.id == "Pusher" and node.cached for node in summary.nodes):
-        return f"nothing new: {summary.pushed_to} is up to date"
-    override = f" (blessed anyway: {summary.bless_anyway})" if summary.bless_anyway else ""
-    return summary.pushed_to + override
+    def _line(self, text: str) -> None:
+        self._console.print(text, markup=False, soft_wrap=True)

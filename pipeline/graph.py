@@ -198,6 +198,7 @@ def create_pipeline(config: RunConfig, dataset: Dataset, schema_file: Path) -> p
             variants=exporter.outputs["variants"],
             saved_model_evaluation=saved_model_evaluator.outputs["evaluation"],
             tflite_evaluation=tflite_evaluator.outputs["evaluation"],
+            device_validation=device_validator.outputs["blessing"],
             predictions=device_validator.outputs["predictions"],
             robustness=robustness_evaluator.outputs["evaluation"],
             dataset=described,

@@ -14,7 +14,7 @@ from components.errors import UserError
 from components.keys import REPORT, SCHEMA
 from pipeline import lineage, runner
 from pipeline.config import DECIDING, RunConfig
-from pipeline.console import nearest_gates, pushed
+from pipeline.ending import nearest_gates, pushed, tally
 from pipeline.lineage import Step
 from pipeline.summary import Summary, find, read_json
 from pipeline.workspace import report_dir
@@ -142,10 +142,8 @@ def render(
 def headline(summary: Summary) -> str:
     """Returns the verdict's reason in one sentence."""
     failed = summary.failed_gates
-    not_run = sum(gate.passed is None for gate in summary.gates)
     if not failed:
-        unknown = f", {not_run} not run" if not_run else ""
-        return f"all of {len(summary.gates) - not_run} comparisons passed{unknown}."
+        return f"{tally(summary)}."
     reason = failed[0].reason
     others = f" ({len(failed) - 1} more of {len(summary.gates)} comparisons refuse it)" if len(failed) > 1 else ""
     if summary.blessed:

@@ -2,6 +2,9 @@
 
 import logging
 import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from pipeline.summary import Summary
 
 _SCHEMAS = Path(__file__).parent / "schemas"
+_KEPT = " Run again to go on from there; finished steps are kept."
 _DISK_FULL = ("No space left on device", "disk is full")  # as the system says it, and SQLite
 
 
@@ -98,55 +102,55 @@ def run(config: RunConfig, console: Console, log: Path, run_id: str, fallback: R
       fallback: what to run, with a notice, if the dataset cannot be had; None if that is an error.
 
     Returns:
-      The summary, which is also in `<pipeline root>/reports/<run id>/summary.json`, beside the report's `index.html`.
+      The summary, which is also in `<pipeline root>/reports/<run id>/summary.json`, beside `gates.junit.xml` and the
+      report's `index.html`.
 
     Raises:
-      UserError: something that the user can mend; AnomaliesError if it is the data.
-      StepFailedError: anything else went wrong in a step.
+      UserError: something that the user can fix; AnomaliesError if it is the data.
+      StepFailedError: anything else went wrong; the log has the traceback.
     """
     started = time.monotonic()
     schema_file(config)
     workspace.check_writable(config.serving_dir)
-    with console.status("Loading TensorFlow and TFX"):
+    with _stage("Loading TensorFlow and TFX", console, log):
         from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 
         from components import provenance
-        from pipeline import lineage, report, summary
+        from pipeline import junit, lineage, report, summary
         from pipeline.observer import Interrupts, Observer, Timing
 
     log_to(log)
-    with console.status(f"Preparing dataset {config.dataset} (once)"):
-        try:
+    try:
+        with _stage(f"Preparing dataset {config.dataset}", console, log):
             dataset, counts = load_dataset(config)
-        except DataUnavailableError as error:
-            if fallback is None:
-                raise
-            console.print(
-                f"[yellow]Notice:[/yellow] {error}\nGoing on with the embedded sample, {SAMPLE_DATASET}: 5,000 real "
-                "MNIST digits. Its figures are not those of MNIST."
-            )
-            config = fallback
+    except DataUnavailableError as error:
+        if fallback is None:
+            raise
+        console.print(
+            f"[yellow]Notice:[/yellow] {error}\nGoing on with the embedded sample, {SAMPLE_DATASET}: 5,000 real "
+            "MNIST digits. Its figures are not those of MNIST."
+        )
+        config = fallback
+        with _stage(f"Preparing dataset {config.dataset}", console, log):
             dataset, counts = load_dataset(config)
-    representation = compile_run(config, dataset, run_id)
+    with _stage("Compiling the pipeline", console, log):
+        representation = compile_run(config, dataset, run_id)
+        store = lineage.open_store(config.pipeline_root)
+        lineage.forget_missing_pushes(store)
 
-    lines = StepLines(console)
-    store = lineage.open_store(config.pipeline_root)
-    lineage.forget_missing_pushes(store)
-
+    lines = StepLines(console, f"Dataset {dataset.name} {dataset.version}")
     interrupts = Interrupts()
 
     def finish(node: str, timing: Timing) -> None:
         interrupts.raise_late()
         lines.finish(node, timing, lineage.steps(store, dataset.name, run_id)[node].cached)
 
-    console.print(f"Dataset {dataset.name} {dataset.version}: " + ", ".join(f"{n:,} {s}" for s, n in counts.items()))
     with interrupts, Observer(lines.start, lines.report, finish) as observer, lines.live():
         try:
             LocalDagRunner().run_with_ir(representation)
         except Exception as error:
-            logging.exception("Step %s failed", observer.current)
-            raise _explained(error, f"Step {observer.current}", log) from error
-    try:
+            raise _explained(error, f"Step {observer.current}", log, _KEPT) from error
+    with _stage("Writing the summary", console, log):
         steps = lineage.steps(store, dataset.name, run_id)
         lineage.record(
             store,
@@ -170,15 +174,26 @@ def run(config: RunConfig, console: Console, log: Path, run_id: str, fallback: R
             report=folder / report.FILE,
         )
         summary.write(result, folder / summary.FILE)
+        junit.write(result, folder / junit.FILE)
         report.write(result, steps, lineage.facts(store, run_id), folder)
         workspace.point_latest(config.pipeline_root, run_id)
         return result
-    except Exception as error:
-        raise _explained(error, "The summary", log) from error
 
 
-def _explained(error: Exception, what: str, log: Path) -> Exception:
-    """Returns the error to show for one that a step, or the work around the steps, raised."""
+@contextmanager
+def _stage(what: str, console: Console, log: Path) -> Iterator[None]:
+    """Shows what goes on before and after the steps, and explains what goes wrong there."""
+    with console.status(what):
+        try:
+            yield
+        except Exception as error:
+            raise _explained(error, what, log) from error
+
+
+def _explained(error: Exception, what: str, log: Path, hint: str = "") -> Exception:
+    """Returns the error to show for one that a step, or the work around the steps, raised; its traceback is logged."""
+    with suppress(OSError), log.open("a", encoding="utf-8") as file:  # the disk may be full
+        traceback.print_exception(error, file=file)
     chain: BaseException | None = error
     text = ""
     while chain is not None:
@@ -192,7 +207,4 @@ def _explained(error: Exception, what: str, log: Path) -> Exception:
             "kept."
         )
     first_line = str(error).strip().partition("\n")[0][:300]
-    return StepFailedError(
-        f"{what} failed: {type(error).__name__}: {first_line}\nThe full log is {log}. Run again to go on from there; "
-        "the steps before are kept."
-    )
+    return StepFailedError(f"{what} failed: {type(error).__name__}: {first_line}\nThe full log is {log}.{hint}")

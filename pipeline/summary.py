@@ -1,6 +1,7 @@
 """The summary of a run: `summary.json`, and what every other report is made from."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,10 @@ FILE = "summary.json"
 
 
 class NodeSummary(BaseModel):
-    """One step: wall seconds, whether an earlier result served, peak resident memory in MiB."""
+    """One step: wall seconds, whether an earlier result served, peak resident memory of the process meanwhile in MiB.
+
+    The memory is of the whole process, its libraries and what earlier steps left included, and not of the step alone.
+    """
 
     id: str
     seconds: float
@@ -38,8 +42,20 @@ class TFLiteSummary(BaseModel):
     arena_bytes: int | None
 
 
+class Baseline(BaseModel):
+    """What was served when the run began: version and directory, accuracy by file; or why nothing is compared with it.
+
+    The accuracies are on the run's own test split.
+    """
+
+    version: str | None
+    path: str | None
+    reason: str | None
+    metrics: dict[str, float]
+
+
 class Summary(BaseModel):
-    """A run that came to its end, whether its model was blessed or refused."""
+    """A finished run, whether its model was blessed or refused."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -55,6 +71,7 @@ class Summary(BaseModel):
     bless_anyway: str | None
     pushed_to: str | None
     report: str
+    baseline: Baseline | None = None
 
     @property
     def all_cached(self) -> bool:
@@ -118,14 +135,20 @@ def summarize(
         bless_anyway=outcome["bless_anyway"],
         pushed_to=str(destination) if destination else None,
         report=str(report),
+        baseline=outcome.get("baseline"),
     )
 
 
 def write(summary: Summary, path: Path) -> None:
     """Writes a summary, complete or not at all."""
+    write_whole(path, summary.model_dump_json(indent=2))
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a file, complete or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_suffix(".unfinished")
-    beside.write_text(summary.model_dump_json(indent=2))
+    beside.write_text(text, encoding="utf-8")
     beside.replace(path)
 
 
@@ -151,6 +174,15 @@ def read(file: Path) -> Summary:
         f"Cannot read {file}: expected a summary as this version of the program writes it, found another or a damaged "
         f"one ({found}). Run the pipeline again, or read it with the version that wrote it."
     )
+
+
+def previous(root: Path, summary: Summary) -> str | None:
+    """Returns the id of the last run before this one on the same dataset; None if none is known."""
+    for file in reversed(files(root)):
+        with suppress(UserError):  # one that cannot be read is passed over
+            if file.parent.name < summary.run_id and read(file).dataset == summary.dataset:
+                return file.parent.name
+    return None
 
 
 def find(root: Path, run: str) -> Summary:

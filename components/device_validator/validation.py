@@ -159,6 +159,7 @@ def _golden_gate(runtime: Runtime, outputs: np.ndarray, reference: Reference) ->
 
 
 def _latency_gates(execution: Execution, limits: DeviceLimits, measurements: dict[str, Any]) -> list[Gate]:
+    # Rounded once, so that whoever shows it in whole microseconds shows the same number.
     median, tail = (round(float(latency), 1) for latency in np.percentile(execution.latencies_us, [50, 95]))
     measurements |= {"latency_us_p50": median, "latency_us_p95": tail}
     finding = f"an image takes {median:.0f} µs on one thread, the median; 95 % take at most {tail:.0f} µs"

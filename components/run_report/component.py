@@ -31,6 +31,7 @@ class RunReportSpec(types.ComponentSpec):
         "variants": ChannelParameter(type=TFLiteVariants),
         "saved_model_evaluation": ChannelParameter(type=standard_artifacts.ModelEvaluation),
         "tflite_evaluation": ChannelParameter(type=standard_artifacts.ModelEvaluation),
+        "device_validation": ChannelParameter(type=standard_artifacts.InfraBlessing),
         "predictions": ChannelParameter(type=TestPredictions),
         "robustness": ChannelParameter(type=RobustnessEvaluation),
     }
@@ -55,6 +56,7 @@ class RunReport(base_component.BaseComponent):
         variants: types.BaseChannel,
         saved_model_evaluation: types.BaseChannel,
         tflite_evaluation: types.BaseChannel,
+        device_validation: types.BaseChannel,
         predictions: types.BaseChannel,
         robustness: types.BaseChannel,
         dataset: str,
@@ -65,10 +67,11 @@ class RunReport(base_component.BaseComponent):
         Args:
           examples: raw `Examples` of all splits.
           anomalies: the ExampleValidator's, with what it measured of drift.
-          model_run: the Trainer's, with its history.
+          model_run: the Trainer's, with its history and a batch of the images it saw.
           variants: the TFLiteExporter's files of other precisions.
           saved_model_evaluation: TFMA's evaluation of the SavedModel.
           tflite_evaluation: TFMA's evaluation of the TFLite file.
+          device_validation: the DeviceValidator's blessing, with what it measured.
           predictions: the DeviceValidator's, of both files on the test split.
           robustness: the RobustnessEvaluator's evaluation.
           dataset: JSON of a `Dataset`.
@@ -82,6 +85,7 @@ class RunReport(base_component.BaseComponent):
                 variants=variants,
                 saved_model_evaluation=saved_model_evaluation,
                 tflite_evaluation=tflite_evaluation,
+                device_validation=device_validation,
                 predictions=predictions,
                 robustness=robustness,
                 dataset=dataset,

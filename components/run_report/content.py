@@ -11,13 +11,14 @@ from matplotlib.figure import Figure
 
 from components import progress
 from components.gate import OVERALL
-from components.keys import REPORT
+from components.keys import OUTLIER, REPORT
 from components.run_report import figures, statistics
 from components.run_report.data import SliceScore, Variant
 
 _MISTAKES = 20
 _FLIPS = 20
 _SAMPLES = 30
+_AUGMENTED, _OUTLIERS = 30, 10
 SAVED_MODEL, TFLITE = "SavedModel", "TFLite"
 
 
@@ -31,6 +32,8 @@ class Findings:
       samples: uint8 [M, height, width, channels], training images.
       sample_labels: int64 [M].
       history: the Trainer's `history.json`.
+      augmented: uint8 [K, height, width, channels], training images as the network sees them, and int64 [K], their
+        labels, `OUTLIER` for an image of no class; None if the Trainer's entry keeps none.
       images: uint8 [N, height, width, channels], the test split.
       labels: int64 [N].
       probabilities: float32 [N, classes] by file, `SAVED_MODEL` and (if it could run) `TFLITE`.
@@ -46,6 +49,7 @@ class Findings:
     samples: np.ndarray
     sample_labels: np.ndarray
     history: Mapping[str, Any]
+    augmented: tuple[np.ndarray, np.ndarray] | None
     images: np.ndarray
     labels: np.ndarray
     probabilities: Mapping[str, np.ndarray]
@@ -86,6 +90,7 @@ def draw(findings: Findings) -> dict[str, Figure]:
         "class_balance": figures.class_balance(findings.label_counts, names),
         "samples": figures.samples(findings.samples, findings.sample_labels, names),
         "training": figures.training(**findings.history),
+        **({"augmented": _augmented(*findings.augmented, names)} if findings.augmented else {}),
         "confusion": figures.confusion(statistics.confusion(labels, predicted, len(names)), names),
         "class_scores": figures.class_scores(statistics.class_scores(labels, predicted, names)),
         "slices": figures.slice_scores(
@@ -163,6 +168,12 @@ def slice_scores(metrics: Mapping[str, Mapping[str, float]]) -> list[SliceScore]
             right = round(values["accuracy"] * count)
             scores.append(SliceScore(name, count, values["accuracy"], *statistics.accuracy_interval(right, count)))
     return sorted(scores, key=lambda score: (score.accuracy, -score.count))
+
+
+def _augmented(images: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> Figure:
+    outlier = labels == OUTLIER
+    shown = np.concatenate([np.flatnonzero(~outlier)[:_AUGMENTED], np.flatnonzero(outlier)[:_OUTLIERS]])
+    return figures.augmented(images[shown], labels[shown], class_names)
 
 
 def _comparison(findings: Findings) -> Any:

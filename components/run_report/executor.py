@@ -13,7 +13,7 @@ from tfx.types import artifact_utils
 from components import images, progress
 from components.artifacts import split_files
 from components.example_validator.executor import DEFAULT_FILE_NAME
-from components.keys import HISTORY, PREDICTIONS, ROBUSTNESS, SPLITS, TEST, TRAIN, VARIANTS
+from components.keys import AUGMENTED, DEVICE, HISTORY, PREDICTIONS, ROBUSTNESS, SPLITS, TEST, TRAIN, VARIANTS
 from components.quality_gate.gates import read_evaluation
 from components.robustness.corruptions import CORRUPTIONS
 from components.run_report import content
@@ -27,7 +27,7 @@ _OUTPUT_STEPS = 256  # of the TFLite file's probabilities
 
 
 class Executor(base_executor.BaseExecutor):
-    """Collects what the steps found, measures the other variants, and draws."""
+    """Collects what the steps found, measures the variants that no step did, and draws."""
 
     def Do(
         self,
@@ -48,6 +48,7 @@ class Executor(base_executor.BaseExecutor):
             probabilities = {content.SAVED_MODEL: predictions["saved_model_probabilities"]}
             if "tflite_output" in predictions:
                 probabilities[content.TFLITE] = predictions["tflite_output"].astype(np.float32) / _OUTPUT_STEPS
+        device = json.loads((folders["device_validation"] / DEVICE).read_text(encoding="utf-8"))["measurements"]
         samples = sampling.draw(
             split_files(input_dict["examples"], TRAIN), dataset.image_shape, _SAMPLES_PER_CLASS, seed
         )
@@ -62,6 +63,7 @@ class Executor(base_executor.BaseExecutor):
             samples=samples.images,
             sample_labels=samples.labels,
             history=json.loads((folders["model_run"] / HISTORY).read_text(encoding="utf-8")),
+            augmented=read_augmented(folders["model_run"]),
             images=pixels,
             labels=labels,
             probabilities=probabilities,
@@ -69,7 +71,9 @@ class Executor(base_executor.BaseExecutor):
                 content.SAVED_MODEL: read_evaluation(str(folders["saved_model_evaluation"])).metrics,
                 content.TFLITE: read_evaluation(str(folders["tflite_evaluation"])).metrics,
             },
-            variants=measure_variants(folders["variants"], pixels, labels),
+            variants=measure_variants(
+                folders["variants"], pixels, labels, probabilities.get(content.TFLITE), device["latency_us_p50"]
+            ),
             robustness=json.loads((folders["robustness"] / ROBUSTNESS).read_text(encoding="utf-8")),
             corrupted=corrupted(pixels, labels, seed),
             drift=[
@@ -83,13 +87,25 @@ class Executor(base_executor.BaseExecutor):
         content.write(findings, folder)
 
 
-def measure_variants(folder: Path, pixels: np.ndarray, labels: np.ndarray) -> list[Variant]:
-    """Runs the TFLite file of each precision on the test split.
+def read_augmented(model_run: Path) -> tuple[np.ndarray, np.ndarray] | None:
+    """Returns images and labels of the batch that the Trainer keeps to be looked at; None if its entry keeps none."""
+    if not (model_run / AUGMENTED).exists():
+        return None
+    with np.load(model_run / AUGMENTED) as batch:
+        return batch["images"], batch["labels"]
+
+
+def measure_variants(
+    folder: Path, pixels: np.ndarray, labels: np.ndarray, probabilities: np.ndarray | None, latency_us: float | None
+) -> list[Variant]:
+    """Runs the TFLite file of each precision on the test split, but for the one that ships.
 
     Args:
       folder: the TFLiteExporter's variants.
       pixels: uint8 [N, height, width, channels].
       labels: int64 [N].
+      probabilities: float32 [N, classes], of the file that ships, which the DeviceValidator ran; None if it could not.
+      latency_us: what it measured, so that a report has one latency of that file.
 
     Returns:
       The variants; one that LiteRT cannot run has neither accuracy nor latency.
@@ -97,16 +113,23 @@ def measure_variants(folder: Path, pixels: np.ndarray, labels: np.ndarray) -> li
     facts = json.loads((folder / VARIANTS).read_text(encoding="utf-8"))["variants"]
     variants = []
     for name, sizes in facts.items():
+        if name == conversion.FULL_INTEGER:
+            accuracy = None if probabilities is None else _accuracy(probabilities, labels)
+            variants.append(Variant(name, sizes["bytes"], accuracy, latency_us))
+            continue
         progress.report(f"measuring {name}")
-        inputs = pixels if name == conversion.FULL_INTEGER else pixels.astype(np.float32)
         try:
-            execution = execute(Runtime.LITERT, folder / f"{name}.tflite", inputs)
+            execution = execute(Runtime.LITERT, folder / f"{name}.tflite", pixels.astype(np.float32))
         except RuntimeFailedError:
             variants.append(Variant(name, sizes["bytes"]))
             continue
-        accuracy = float((execution.outputs.argmax(axis=1) == labels).mean())
-        variants.append(Variant(name, sizes["bytes"], accuracy, float(np.median(execution.latencies_us))))
+        latency = float(np.median(execution.latencies_us))
+        variants.append(Variant(name, sizes["bytes"], _accuracy(execution.outputs, labels), latency))
     return variants
+
+
+def _accuracy(outputs: np.ndarray, labels: np.ndarray) -> float:
+    return float((outputs.argmax(axis=1) == labels).mean())
 
 
 def corrupted(pixels: np.ndarray, labels: np.ndarray, seed: int) -> dict[str, np.ndarray]:

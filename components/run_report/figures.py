@@ -21,6 +21,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from components.keys import OUTLIER
 from components.run_report.data import ClassScore, Reliability, SliceScore, Variant
 from components.run_report.statistics import accuracy_interval, by_row
 
@@ -187,6 +188,24 @@ def samples(images: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) 
     """
     captions = [class_names[label] for label in labels]
     return _grid(images, captions, f"{len(images)} images with their labels: {', '.join(captions)}.")
+
+
+@_styled
+def augmented(images: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> Figure:
+    """Shows training images as the network sees them; a frame marks those of no class.
+
+    Args:
+      images: uint8 [N, height, width, channels].
+      labels: int64 [N]; `OUTLIER` for an image of no class.
+      class_names: of all classes.
+    """
+    outlier = labels == OUTLIER
+    captions = ["no class" if none else class_names[label] for label, none in zip(labels, outlier, strict=True)]
+    alt = (
+        f"{len(images)} training images as the network sees them, {outlier.sum()} of them made up and of no class: "
+        f"{', '.join(captions)}."
+    )
+    return _grid(images, captions, alt, framed=outlier)
 
 
 @_styled

@@ -16,6 +16,7 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 
 from components import progress, records
+from components.keys import SPLITS
 from components.tfds_example_gen import datasets
 
 _EXAMPLES_PER_SHARD = 10_000
@@ -28,14 +29,12 @@ class Shard:
     Attributes:
       sources: which records of which TFDS files go in, in order, as TFDS's `FileInstruction`s.
       path: the gzipped TFRecord file to write.
-      end: number of examples, over all splits, that are written once this shard and those before it are.
-      total: number of examples of all shards.
+      progress: where the copying stands once this shard and those before it are written.
     """
 
     sources: tuple[Any, ...]
     path: str
-    end: int
-    total: int
+    progress: str
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
@@ -77,15 +76,19 @@ def plan_shards(
     builder: tfds.core.DatasetBuilder, dataset: datasets.Dataset, folders: dict[str, str]
 ) -> Iterator[Shard]:
     """Cuts every split into shards of about equal size, each split into the folder given for it."""
-    total = sum(datasets.count_splits(builder, dataset.splits).values())
-    end = 0
-    for split, expression in dataset.splits.items():
-        number = -(-builder.info.splits[expression].num_examples // _EXAMPLES_PER_SHARD)
+    counts = datasets.count_splits(builder, dataset.splits)
+    done = ""
+    for split in sorted(counts, key=SPLITS.index):
+        expression = dataset.splits[split]
+        number, end = -(-counts[split] // _EXAMPLES_PER_SHARD), 0
         for index, piece in enumerate(tfds.even_splits(expression, number)):
             info = builder.info.splits[piece]
             end += info.num_examples
+            whole = end == counts[split]
+            stands = f"{progress.DONE} {split} {end:,}" if whole else f"{split} {end:,} of {counts[split]:,}"
             path = f"{folders[split]}/data_tfrecord-{index:05d}-of-{number:05d}.gz"
-            yield Shard(tuple(info.file_instructions), path, end, total)
+            yield Shard(tuple(info.file_instructions), path, done + stands)
+        done += f"{stands}  "
 
 
 def write_shard(shard: Shard) -> None:
@@ -95,4 +98,4 @@ def write_shard(shard: Shard) -> None:
             stored = records.read([source.filename], compression="").skip(source.skip)
             for record in stored.take(source.take).as_numpy_iterator():
                 writer.write(record)
-    progress.report(f"{shard.end:,} of {shard.total:,} examples")
+    progress.report(shard.progress)

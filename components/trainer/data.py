@@ -2,6 +2,7 @@
 
 from math import pi
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
@@ -69,6 +70,28 @@ def for_training(
         return images, labels
 
     return tf.data.Dataset.zip(batches, seeds).map(change, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+
+def first_batch(
+    examples: tf.data.Dataset, config: TrainingConfig, background: float, foreground: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Makes a batch of the first examples as `for_training` does, and turns it back into pixels, to be looked at.
+
+    It reads no more examples than it shows, and leaves what a training draws as it is.
+
+    Args:
+      examples: from `load`.
+      config: see `for_training`.
+      background: see `for_training`.
+      foreground: see `for_training`.
+
+    Returns:
+      Images uint8 [N, height, width, channels], in 0..255, and labels int64 [N]: first the examples, then the outliers.
+    """
+    few = examples.take(config.batch_size)
+    images, labels = next(for_training(few, config, background, foreground).as_numpy_iterator())
+    pixels = 255 * (images - background) / (foreground - background)
+    return np.clip(np.rint(pixels), 0, 255).astype(np.uint8), labels
 
 
 def random_affine(images: tf.Tensor, background: float, seed: tf.Tensor) -> tf.Tensor:

@@ -7,7 +7,7 @@ dataset's; here they are made up: nothing has to be downloaded, and no letter is
 import keras
 import tensorflow as tf
 
-OUTLIER = -1  # the label of an image of no class
+from components.keys import OUTLIER
 
 # Of an outlier in the loss. At 0.3, with four strokes, digits that look a little like an outlier were doubted too: the
 # validation loss rose after ten epochs, from 0.03 to 0.08.

@@ -46,7 +46,7 @@ def fit(
 
     Args:
       model: from images to logits; compiled here.
-      train: batches of (image, label), as many in each epoch; the label of an outlier is `outliers.OUTLIER`.
+      train: batches of (image, label), as many in each epoch; the label of an outlier is `keys.OUTLIER`.
       validation: the same of the eval split, which early stopping watches.
       config: hyperparameters.
       working_dir: state after each epoch. A training that finds such state goes on from it; it is removed at the end.

@@ -8,6 +8,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from components.keys import OUTLIER
 from components.trainer import data, outliers
 from components.trainer.config import TrainingConfig
 
@@ -144,7 +145,7 @@ def test_outliers_are_appended_in_the_members_own_scale_and_with_a_label_of_thei
     both, found = outliers.append(images, labels, 5, background, foreground, seed(7))
 
     np.testing.assert_array_equal(both[:20], images)
-    np.testing.assert_array_equal(found, [*range(20), *[outliers.OUTLIER] * 5])
+    np.testing.assert_array_equal(found, [*range(20), *[OUTLIER] * 5])
     assert found.dtype == labels.dtype
     expected = outliers.outliers(pixels[:5], seed(7)).numpy() * (foreground - background) + background
     np.testing.assert_allclose(both[20:], expected, atol=1e-5)
@@ -164,7 +165,7 @@ def for_training(**changes: float) -> tf.data.Dataset:
 
 def test_a_training_batch_has_the_configured_part_of_outliers_on_top() -> None:
     for _, labels in for_training().as_numpy_iterator():
-        assert (len(labels), (labels == outliers.OUTLIER).sum()) == (24, 4)
+        assert (len(labels), (labels == OUTLIER).sum()) == (24, 4)
     for _, labels in for_training(outliers=0).as_numpy_iterator():
         assert len(labels) == 20
         assert (labels >= 0).all()
