@@ -32,7 +32,7 @@ def infer(dataset: str, split: str, manual_dir: Path | None, data_dir: Path | No
     builder = datasets.load_builder(dataset, data_dir)
     datasets.prepare(builder, manual_dir)
     datasets.count_splits(builder, {TRAIN: split})
-    files = sorted({instruction.filename for instruction in builder.info.splits[split].file_instructions})
+    files = [str(path) for path in datasets.stored_files(builder, [split])]
     with tempfile.TemporaryDirectory() as folder:
         statistics = tfdv.generate_statistics_from_tfrecord(
             ",".join(files), str(Path(folder) / "statistics"), pipeline_options=PipelineOptions(BEAM_ARGS)

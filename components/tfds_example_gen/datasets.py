@@ -1,7 +1,7 @@
 """Datasets from TensorFlow Datasets: finding, describing, preparing and fingerprinting a builder, without TFX."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from tensorflow_datasets.core.download import download_manager
 from components import fingerprint
 from components.errors import DataUnavailableError, UserError
 from components.keys import IMAGE, LABEL
-from components.tfds_example_gen import mnist_sample  # the import also registers the builder with TFDS
+from components.tfds_example_gen import mnist_sample  # noqa: F401 - registers the builder with TFDS
 
 _NETWORK_TIMEOUT_SECONDS = 10
 
@@ -28,7 +28,8 @@ class Dataset:
       image_shape: height, width, channels in pixels; the same for all images.
       class_names: one name a class, in the order of the integer labels.
       splits: split name -> TFDS split expression, as in `{"train": "train[:55000]", ...}`.
-      fingerprint: SHA-256 over builder, version, checksums of the sources, and splits.
+      fingerprint: SHA-256 over builder, version, image shape, class names, splits, and the prepared files that these
+        read.
     """
 
     name: str
@@ -92,20 +93,47 @@ def load_builder(name: str, data_dir: Path | None) -> tfds.core.DatasetBuilder:
 
 
 def describe(builder: tfds.core.DatasetBuilder, splits: Mapping[str, str]) -> Dataset:
-    """Returns the description of a builder, which need not have been prepared yet."""
+    """Returns the description of a prepared dataset, whose files are read once for the fingerprint.
+
+    Raises:
+      UserError: a prepared file is missing or cannot be read.
+    """
     info = builder.info
-    checksums = {url: checksum.checksum for url, checksum in sorted((builder.url_infos or {}).items())}
-    if builder.name == mnist_sample.NAME:
-        checksums[mnist_sample.SOURCE.name] = fingerprint.of_files([mnist_sample.SOURCE, Path(mnist_sample.__file__)])
-    identity = {"builder": info.full_name, "checksums": checksums, "splits": dict(splits)}
+    image_shape, class_names = tuple(info.features[IMAGE].shape), tuple(info.features[LABEL].names)
+    try:
+        # As prepared, since a builder of local files has no downloads; TFDS writes the same files each time, anywhere.
+        files = fingerprint.of_files(stored_files(builder, splits.values()))
+    except OSError as error:
+        raise UserError(
+            f"The prepared data of {builder.name!r} is damaged: {_one_line(error)} Delete {builder.data_dir} and run "
+            "again: that prepares it from its sources."
+        ) from error
+    identity = {
+        "builder": info.full_name,
+        "image_shape": image_shape,
+        "class_names": class_names,
+        "splits": dict(splits),
+        "files": files,
+    }
     return Dataset(
         name="_".join(filter(None, [builder.name, builder.builder_config and builder.builder_config.name])),
         builder=info.full_name.rpartition("/")[0] + f":{info.version}",
         version=str(info.version),
-        image_shape=tuple(info.features[IMAGE].shape),
-        class_names=tuple(info.features[LABEL].names),
+        image_shape=image_shape,
+        class_names=class_names,
         splits=dict(splits),
         fingerprint=fingerprint.digest([json.dumps(identity, sort_keys=True).encode()]),
+    )
+
+
+def stored_files(builder: tfds.core.DatasetBuilder, expressions: Iterable[str]) -> list[Path]:
+    """Returns the files of a prepared dataset that some split expressions read, each once, in the order of names."""
+    return sorted(
+        {
+            Path(instruction.filename)
+            for expression in expressions
+            for instruction in builder.info.splits[expression].file_instructions
+        }
     )
 
 

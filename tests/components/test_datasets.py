@@ -2,6 +2,7 @@
 
 import dataclasses
 import gzip
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -65,6 +66,34 @@ class TinyFits(_Tiny):
     FEATURES = {"image": tfds.features.Image(shape=(2, 2, 1)), "label": tfds.features.ClassLabel(names=["no", "yes"])}
 
 
+class TinyLocal(_Tiny):
+    """A dataset over a file of one's own, four images of four bytes each; nothing is downloaded."""
+
+    FEATURES = TinyFits.FEATURES
+    SOURCE: Path
+
+    def _generate_examples(self):
+        pixels = np.frombuffer(self.SOURCE.read_bytes(), np.uint8).reshape(4, 2, 2, 1)
+        for index, image in enumerate(pixels):
+            yield index, {"image": image, "label": index % 2}
+
+
+class TinyConfigured(_Tiny):
+    """A dataset with a config."""
+
+    FEATURES = TinyFits.FEATURES
+    BUILDER_CONFIGS = [tfds.core.BuilderConfig(name="bright", version="1.0.0")]
+
+
+TINY_SPLITS = {"train": "train[:2]", "test": "train[2:]"}
+
+
+def prepared(name: str, data_dir: Path) -> tfds.core.DatasetBuilder:
+    builder = datasets.load_builder(name, data_dir)
+    datasets.prepare(builder, manual_dir=None)
+    return builder
+
+
 @pytest.fixture
 def no_network(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Has every request fail at once; returns the addresses that were asked for."""
@@ -118,17 +147,17 @@ def test_images_of_unknown_size_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_dataset_of_ones_own_is_described_from_what_it_declares(tmp_path: Path) -> None:
-    dataset = datasets.describe(datasets.load_builder("tiny_fits", tmp_path), SAMPLE_SPLITS)
+    dataset = datasets.describe(prepared("tiny_fits", tmp_path), TINY_SPLITS)
     assert (dataset.name, dataset.builder, dataset.version) == ("tiny_fits", "tiny_fits:1.0.0", "1.0.0")
     assert (dataset.image_shape, dataset.class_names) == ((2, 2, 1), ("no", "yes"))
-    assert dataset.splits == SAMPLE_SPLITS
+    assert dataset.splits == TINY_SPLITS
 
 
 def test_a_config_is_part_of_name_and_builder(tmp_path: Path) -> None:
-    dataset = datasets.describe(datasets.load_builder("emnist/letters", tmp_path), SAMPLE_SPLITS)
-    assert dataset.name == "emnist_letters"
-    assert dataset.builder == f"emnist/letters:{dataset.version}"
-    assert datasets.load_builder(dataset.builder, tmp_path).info.full_name == f"emnist/letters/{dataset.version}"
+    dataset = datasets.describe(prepared("tiny_configured/bright", tmp_path), TINY_SPLITS)
+    assert dataset.name == "tiny_configured_bright"
+    assert dataset.builder == "tiny_configured/bright:1.0.0"
+    assert datasets.load_builder(dataset.builder, tmp_path).info.full_name == "tiny_configured/bright/1.0.0"
 
 
 def test_a_description_survives_json(sample_dataset: datasets.Dataset) -> None:
@@ -140,34 +169,49 @@ def test_equal_descriptions_give_equal_json_whatever_the_order_of_splits(sample_
     assert turned.to_json() == sample_dataset.to_json()
 
 
-def test_the_fingerprint_follows_dataset_and_splits_and_not_the_place(
-    mnist: tfds.core.DatasetBuilder, tmp_path: Path
+def test_the_same_data_prepared_twice_has_one_fingerprint_wherever_it_is(
+    sample_dataset: datasets.Dataset, tmp_path: Path
 ) -> None:
-    fingerprint = datasets.describe(mnist, SAMPLE_SPLITS).fingerprint
-    elsewhere = datasets.load_builder("mnist", tmp_path / "elsewhere")
-    fashion = datasets.load_builder("fashion_mnist", tmp_path)
-
-    assert datasets.describe(elsewhere, SAMPLE_SPLITS).fingerprint == fingerprint
-    assert datasets.describe(mnist, SAMPLE_SPLITS | {"eval": "train[95%:]"}).fingerprint != fingerprint
-    assert datasets.describe(fashion, SAMPLE_SPLITS).fingerprint != fingerprint
+    again = datasets.describe(prepared("mnist_sample", tmp_path / "elsewhere"), SAMPLE_SPLITS)
+    assert again.fingerprint == sample_dataset.fingerprint
 
 
-def test_the_fingerprint_follows_the_checksums_of_the_sources(
-    mnist: tfds.core.DatasetBuilder, monkeypatch: pytest.MonkeyPatch
+def test_other_splits_have_another_fingerprint(
+    sample: tfds.core.DatasetBuilder, sample_dataset: datasets.Dataset
 ) -> None:
-    before = datasets.describe(mnist, SAMPLE_SPLITS).fingerprint
-    changed = {url: dataclasses.replace(info, checksum="0" * 64) for url, info in mnist.url_infos.items()}
-    monkeypatch.setattr(type(mnist), "url_infos", changed)
-    assert datasets.describe(mnist, SAMPLE_SPLITS).fingerprint != before
+    other = datasets.describe(sample, SAMPLE_SPLITS | {"eval": "train[95%:]"})
+    assert other.fingerprint != sample_dataset.fingerprint
 
 
-def test_the_fingerprint_of_the_sample_follows_its_source(
-    sample: tfds.core.DatasetBuilder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_changed_local_files_prepared_as_the_same_version_change_the_fingerprint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = datasets.describe(sample, SAMPLE_SPLITS).fingerprint
-    (tmp_path / "digits").write_bytes(b"other digits")
-    monkeypatch.setattr(datasets.mnist_sample, "SOURCE", tmp_path / "digits")
-    assert datasets.describe(sample, SAMPLE_SPLITS).fingerprint != before
+    source = tmp_path / "pixels"
+    monkeypatch.setattr(TinyLocal, "SOURCE", source, raising=False)
+    fingerprints = []
+    for content in (b"0123456789abcdef", b"0123456789abcdeX", b"0123456789abcdef"):
+        source.write_bytes(content)
+        builder = prepared("tiny_local", tmp_path / "tfds")
+        fingerprints.append(datasets.describe(builder, TINY_SPLITS).fingerprint)
+        shutil.rmtree(builder.data_dir)
+    assert fingerprints[0] != fingerprints[1]
+    assert fingerprints[0] == fingerprints[2]
+
+
+def test_other_class_names_change_the_fingerprint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = datasets.describe(prepared("tiny_fits", tmp_path / "one"), TINY_SPLITS)
+    label = tfds.features.ClassLabel(names=["yes", "no"])
+    monkeypatch.setattr(TinyFits, "FEATURES", TinyFits.FEATURES | {"label": label})
+    after = datasets.describe(prepared("tiny_fits", tmp_path / "other"), TINY_SPLITS)
+    assert after.fingerprint != before.fingerprint
+
+
+def test_a_prepared_file_that_is_gone_is_told_with_what_to_do(tmp_path: Path) -> None:
+    builder = prepared("tiny_fits", tmp_path)
+    (file,) = datasets.stored_files(builder, TINY_SPLITS.values())
+    file.unlink()
+    with pytest.raises(UserError, match=rf"'tiny_fits' is damaged: .*{file.name}.*Delete {builder.data_dir} and run"):
+        datasets.describe(builder, TINY_SPLITS)
 
 
 def test_splits_are_counted(sample: tfds.core.DatasetBuilder) -> None:
