@@ -30,6 +30,9 @@ TFMA_TFLITE = "tflite"
 # The metric that the QualityGate judges.
 ACCURACY = "accuracy"
 
+# Custom property of a release's artifact: see components.release.release_digest.
+RELEASE_DIGEST = "release_digest"
+
 # Files inside artifacts.
 NETWORK = "network.keras"  # the Trainer's model: the bare network, from normalised images to logits
 HISTORY = "history.json"  # the Trainer's model run

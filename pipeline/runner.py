@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,14 +66,21 @@ def load_dataset(config: RunConfig) -> "tuple[Dataset, dict[str, int]]":
     return datasets.describe(builder, config.splits), counts
 
 
-def compile_run(config: RunConfig, dataset: "Dataset", run_id: str) -> "Pipeline":
-    """Returns TFX's intermediate representation of the pipeline, for the run of this id."""
+def compile_run(config: RunConfig, dataset: "Dataset", run_id: str, served: Sequence[Path]) -> "Pipeline":
+    """Returns TFX's intermediate representation of the pipeline, for the run of this id.
+
+    Args:
+      config: of the run.
+      dataset: description of `config.dataset`.
+      run_id: names the run in ML Metadata.
+      served: version directories to choose the baseline from; see `components.baseline.served`.
+    """
     from tfx.dsl.compiler import compiler, constants
     from tfx.orchestration.portable import runtime_parameter_utils
 
     from pipeline.graph import create_pipeline
 
-    representation = compiler.Compiler().compile(create_pipeline(config, dataset, schema_file(config)))
+    representation = compiler.Compiler().compile(create_pipeline(config, dataset, schema_file(config), served))
     # LocalDagRunner would name the run itself, and not tell.
     runtime_parameter_utils.substitute_runtime_parameter(
         representation, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id}
@@ -103,7 +111,8 @@ def run(config: RunConfig, console: Console, log: Path, run_id: str, fallback: R
     with console.status("Loading TensorFlow and TFX"):
         from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 
-        from components import provenance
+        from components import baseline, provenance
+        from components.resolvers import import_releases
         from pipeline import lineage, report, summary
         from pipeline.observer import Interrupts, Observer, Timing
 
@@ -120,11 +129,18 @@ def run(config: RunConfig, console: Console, log: Path, run_id: str, fallback: R
             )
             config = fallback
             dataset, counts = load_dataset(config)
-    representation = compile_run(config, dataset, run_id)
+    # What is served now decides what the model is compared with, whatever others push in the meantime.
+    served = baseline.served(config.serving_dir / dataset.name)
+    representation = compile_run(config, dataset, run_id, served)
 
     lines = StepLines(console)
     store = lineage.open_store(config.pipeline_root)
     lineage.forget_missing_pushes(store)
+    import_releases(
+        store,
+        baseline.possible(served, dataset.class_names, dataset.image_shape),
+        config.pipeline_root / dataset.name / "ServedModel",
+    )
 
     interrupts = Interrupts()
 
@@ -157,6 +173,7 @@ def run(config: RunConfig, console: Console, log: Path, run_id: str, fallback: R
             dataset=dataset,
             split_counts=counts,
             steps=steps,
+            served=served,
             timings={node: timing for node, timing in observer.timings.items() if node in STEPS},
             wall_seconds=time.monotonic() - started,
             report=folder / report.FILE,

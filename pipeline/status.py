@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from components import baseline
 from components.errors import DataUnavailableError
 from pipeline import runner, summary
 from pipeline.config import RunConfig
@@ -60,5 +61,7 @@ def would_run(config: RunConfig) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / metadata_file(config.pipeline_root).name
         shutil.copyfile(metadata_file(config.pipeline_root), copy)
-        nodes = steps_to_run(runner.compile_run(config, dataset, "plan"), copy)
+        nodes = steps_to_run(
+            runner.compile_run(config, dataset, "plan", baseline.served(config.serving_dir / dataset.name)), copy
+        )
     return [node for node in nodes if node in STEPS]

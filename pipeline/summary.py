@@ -1,14 +1,17 @@
 """The summary of a run: `summary.json`, and what every other report is made from."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from components.baseline import Baseline, choose
 from components.errors import UserError
 from components.gate import Gate
-from components.keys import GATES, VARIANTS
+from components.keys import ACCURACY, GATES, RELEASE_DIGEST, VARIANTS
 from components.pusher.executor import DESTINATION_PROPERTY
 from components.tfds_example_gen.datasets import Dataset
 from components.tflite_exporter.conversion import FULL_INTEGER
@@ -55,6 +58,7 @@ class Summary(BaseModel):
     bless_anyway: str | None
     pushed_to: str | None
     report: str
+    baseline: Baseline | None = None  # in summaries of earlier versions of this program
 
     @property
     def all_cached(self) -> bool:
@@ -72,6 +76,7 @@ def summarize(
     dataset: Dataset,
     split_counts: dict[str, int],
     steps: dict[str, Step],
+    served: Sequence[Path],
     timings: dict[str, Timing],
     wall_seconds: float,
     report: Path,
@@ -83,6 +88,7 @@ def summarize(
       dataset: what it ran on.
       split_counts: examples a split.
       steps: from ML Metadata.
+      served: the version directories that the baseline was chosen from.
       timings: by node id; only steps that have one are listed (resolvers look things up and do no work).
       wall_seconds: of the whole command.
       report: the page of the run.
@@ -91,6 +97,8 @@ def summarize(
     manifest = read_json(steps["QualityGate"].outputs["blessing"].uri / version_dir.MANIFEST)
     variants = read_json(steps["TFLiteExporter"].outputs["variants"].uri / VARIANTS)["variants"]
     tflite = manifest["files"][version_dir.TFLITE]
+    release = str(steps["TFLiteExporter"].outputs["model"].properties[RELEASE_DIGEST])
+    metrics = {file: values[ACCURACY] for file, values in outcome["baseline_metrics"].items()}
     destination = steps["Pusher"].outputs["pushed_model"].properties.get(DESTINATION_PROPERTY)
     return Summary(
         run_id=run_id,
@@ -118,6 +126,7 @@ def summarize(
         bless_anyway=outcome["bless_anyway"],
         pushed_to=str(destination) if destination else None,
         report=str(report),
+        baseline=replace(choose(served, release, dataset.class_names, dataset.image_shape), metrics=metrics),
     )
 
 
