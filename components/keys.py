@@ -32,6 +32,9 @@ TFMA_TFLITE = "tflite"
 # The metric that the QualityGate judges.
 ACCURACY = "accuracy"
 
+# Custom property of a release's artifact: see components.release.release_digest.
+RELEASE_DIGEST = "release_digest"
+
 # Files inside artifacts.
 SCHEMA = "schema.pbtxt"  # the ImportSchemaGen's schema
 NETWORK = "network.keras"  # the Trainer's model: the bare network, from normalised images to logits

@@ -1,5 +1,6 @@
 """The graph: from a dataset to a pushed release, top to bottom."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from components.example_validator.component import ExampleValidator
 from components.keys import TEST, TRAIN
 from components.pusher.executor import Executor as PusherExecutor
 from components.quality_gate.component import QualityGate
-from components.resolvers import LatestOtherBlessedModelStrategy, LatestOtherStrategy
+from components.resolvers import LatestOtherStrategy, ServedModelStrategy
 from components.robustness.component import RobustnessEvaluator
 from components.run_report.component import RunReport
 from components.tfds_example_gen.component import TFDSExampleGen
@@ -35,13 +36,16 @@ BEAM_ARGS = ["--runner=DirectRunner", "--direct_running_mode=in_memory"]
 _PREPROCESSING_FN = "components.transform.preprocessing.preprocessing_fn"
 
 
-def create_pipeline(config: RunConfig, dataset: Dataset, schema_file: Path) -> pipeline.Pipeline:
+def create_pipeline(
+    config: RunConfig, dataset: Dataset, schema_file: Path, served: Sequence[Path]
+) -> pipeline.Pipeline:
     """Composes the pipeline; nothing is written.
 
     Args:
       config: what to train and what to ask of it.
       dataset: description of `config.dataset`.
       schema_file: the curated schema of that dataset.
+      served: version directories of models of that dataset, oldest first; see `components.baseline.served`.
     """
     described = dataset.to_json()
     classes = len(dataset.class_names)
@@ -111,13 +115,13 @@ def create_pipeline(config: RunConfig, dataset: Dataset, schema_file: Path) -> p
     release = exporter.outputs["model"]
 
     # How good is it, on images that nothing was chosen by, and against what is served now?
-    blessed = Resolver(
-        strategy_class=LatestOtherBlessedModelStrategy,
+    served_model = Resolver(
+        strategy_class=ServedModelStrategy,
+        config={"versions": [str(version) for version in served], "dataset": described},
         model=types.Channel(type=standard_artifacts.Model),
-        model_blessing=types.Channel(type=standard_artifacts.ModelBlessing),
         current=release,
-    ).with_id("LatestBlessedModel")
-    baseline = blessed.outputs["model"]
+    ).with_id("ServedModel")
+    baseline = served_model.outputs["model"]
     saved_model_evaluator = _with_code(
         Evaluator(
             examples=examples,
@@ -219,7 +223,7 @@ def create_pipeline(config: RunConfig, dataset: Dataset, schema_file: Path) -> p
             transform,
             trainer,
             exporter,
-            blessed,
+            served_model,
             saved_model_evaluator,
             tflite_evaluator,
             device_validator,

@@ -13,6 +13,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from components.errors import UserError
 from components.pusher.executor import DESTINATION_PROPERTY, PUSHED_PROPERTY
 from pipeline.graph import metadata_file
+from serving import version_dir
 
 _RUN = "pipeline_run"
 
@@ -102,17 +103,24 @@ def facts(store: metadata_store.MetadataStore, run_id: str) -> dict[str, Any]:
 
 
 def forget_missing_pushes(store: metadata_store.MetadataStore) -> None:
-    """Marks as deleted each push whose version directory is gone, so that no cached Pusher claims that it is there."""
+    """Marks as deleted each push that is not what is served, so that no cached Pusher claims that it is.
+
+    That is a push whose version directory is gone, or is not the newest any more.
+    """
     gone = [
         artifact
         for artifact in store.get_artifacts_by_type("PushedModel")
         if artifact.state == mlmd.Artifact.LIVE
         and artifact.custom_properties[PUSHED_PROPERTY].int_value
-        and not Path(artifact.custom_properties[DESTINATION_PROPERTY].string_value).is_dir()
+        and not _is_newest(Path(artifact.custom_properties[DESTINATION_PROPERTY].string_value))
     ]
     for artifact in gone:
         artifact.state = mlmd.Artifact.DELETED
     store.put_artifacts(gone)
+
+
+def _is_newest(version: Path) -> bool:
+    return version.name in map(str, version_dir.versions(version.parent)[-1:])
 
 
 def _outputs(store: metadata_store.MetadataStore, execution_id: int) -> dict[str, Output]:

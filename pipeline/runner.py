@@ -3,7 +3,7 @@
 import logging
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -76,14 +76,21 @@ def load_dataset(config: RunConfig) -> "tuple[Dataset, dict[str, int]]":
     return datasets.describe(builder, config.splits), counts
 
 
-def compile_run(config: RunConfig, dataset: "Dataset", run_id: str) -> "Pipeline":
-    """Returns TFX's intermediate representation of the pipeline, for the run of this id."""
+def compile_run(config: RunConfig, dataset: "Dataset", run_id: str, served: Sequence[Path]) -> "Pipeline":
+    """Returns TFX's intermediate representation of the pipeline, for the run of this id.
+
+    Args:
+      config: of the run.
+      dataset: description of `config.dataset`.
+      run_id: names the run in ML Metadata.
+      served: version directories to choose the baseline from; see `components.baseline.served`.
+    """
     from tfx.dsl.compiler import compiler, constants
     from tfx.orchestration.portable import runtime_parameter_utils
 
     from pipeline.graph import create_pipeline
 
-    representation = compiler.Compiler().compile(create_pipeline(config, dataset, schema_file(config)))
+    representation = compiler.Compiler().compile(create_pipeline(config, dataset, schema_file(config), served))
     # LocalDagRunner would name the run itself, and not tell.
     runtime_parameter_utils.substitute_runtime_parameter(
         representation, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id}
@@ -115,7 +122,8 @@ def run(config: RunConfig, console: Console, log: Path, run_id: str, fallback: R
     with _stage("Loading TensorFlow and TFX", console, log):
         from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 
-        from components import provenance
+        from components import baseline, provenance
+        from components.resolvers import import_releases
         from pipeline import junit, lineage, report, summary
         from pipeline.observer import Interrupts, Observer, Timing
 
@@ -134,9 +142,16 @@ def run(config: RunConfig, console: Console, log: Path, run_id: str, fallback: R
         with _stage(f"Preparing dataset {config.dataset}", console, log):
             dataset, counts = load_dataset(config)
     with _stage("Compiling the pipeline", console, log):
-        representation = compile_run(config, dataset, run_id)
+        # What is served now decides what the model is compared with, whatever others push in the meantime.
+        served = baseline.served(config.serving_dir / dataset.name)
+        representation = compile_run(config, dataset, run_id, served)
         store = lineage.open_store(config.pipeline_root)
         lineage.forget_missing_pushes(store)
+        import_releases(
+            store,
+            baseline.possible(served, dataset.class_names, dataset.image_shape),
+            config.pipeline_root / dataset.name / "ServedModel",
+        )
 
     lines = StepLines(console, f"Dataset {dataset.name} {dataset.version}")
     interrupts = Interrupts()
@@ -169,6 +184,7 @@ def run(config: RunConfig, console: Console, log: Path, run_id: str, fallback: R
             dataset=dataset,
             split_counts=counts,
             steps=steps,
+            served=served,
             timings={node: timing for node, timing in observer.timings.items() if node in STEPS},
             wall_seconds=time.monotonic() - started,
             report=folder / report.FILE,

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from components import baseline
 from components.errors import UserError
 from components.tfds_example_gen import datasets
 from pipeline import lineage, runner, summary, workspace
@@ -164,7 +165,8 @@ def would_run(config: RunConfig) -> list[str]:
     if not original.exists():
         return list(STEPS)
     dataset, _ = runner.load_dataset(config)
-    representation = runner.compile_run(config, dataset, "plan")
+    served = baseline.served(config.serving_dir / dataset.name)
+    representation = runner.compile_run(config, dataset, "plan", served)
     with tempfile.TemporaryDirectory() as folder:
         copy = metadata_file(Path(folder))
         shutil.copyfile(original, copy)

@@ -1,15 +1,18 @@
 """The summary of a run: `summary.json`, and what every other report is made from."""
 
 import json
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from components.baseline import Baseline, choose
 from components.errors import UserError
 from components.gate import Gate
-from components.keys import GATES, VARIANTS
+from components.keys import ACCURACY, GATES, RELEASE_DIGEST, VARIANTS
 from components.pusher.executor import DESTINATION_PROPERTY
 from components.tfds_example_gen.datasets import Dataset
 from components.tflite_exporter.conversion import FULL_INTEGER
@@ -42,18 +45,6 @@ class TFLiteSummary(BaseModel):
     arena_bytes: int | None
 
 
-class Baseline(BaseModel):
-    """What was served when the run began: version and directory, accuracy by file; or why nothing is compared with it.
-
-    The accuracies are on the run's own test split.
-    """
-
-    version: str | None
-    path: str | None
-    reason: str | None
-    metrics: dict[str, float]
-
-
 class Summary(BaseModel):
     """A finished run, whether its model was blessed or refused."""
 
@@ -71,7 +62,7 @@ class Summary(BaseModel):
     bless_anyway: str | None
     pushed_to: str | None
     report: str
-    baseline: Baseline | None = None
+    baseline: Baseline | None = None  # None in summaries that earlier versions of this program wrote
 
     @property
     def all_cached(self) -> bool:
@@ -89,6 +80,7 @@ def summarize(
     dataset: Dataset,
     split_counts: dict[str, int],
     steps: dict[str, Step],
+    served: Sequence[Path],
     timings: dict[str, Timing],
     wall_seconds: float,
     report: Path,
@@ -100,6 +92,7 @@ def summarize(
       dataset: what it ran on.
       split_counts: examples a split.
       steps: from ML Metadata.
+      served: the version directories that the baseline was chosen from.
       timings: by node id; only steps that have one are listed (resolvers look things up and do no work).
       wall_seconds: of the whole command.
       report: the page of the run.
@@ -108,6 +101,8 @@ def summarize(
     manifest = read_json(steps["QualityGate"].outputs["blessing"].uri / version_dir.MANIFEST)
     variants = read_json(steps["TFLiteExporter"].outputs["variants"].uri / VARIANTS)["variants"]
     tflite = manifest["files"][version_dir.TFLITE]
+    release = str(steps["TFLiteExporter"].outputs["model"].properties[RELEASE_DIGEST])
+    metrics = {file: values[ACCURACY] for file, values in outcome["baseline_metrics"].items()}
     destination = steps["Pusher"].outputs["pushed_model"].properties.get(DESTINATION_PROPERTY)
     return Summary(
         run_id=run_id,
@@ -135,7 +130,7 @@ def summarize(
         bless_anyway=outcome["bless_anyway"],
         pushed_to=str(destination) if destination else None,
         report=str(report),
-        baseline=outcome.get("baseline"),
+        baseline=replace(choose(served, release, dataset.class_names, dataset.image_shape), metrics=metrics),
     )
 
 

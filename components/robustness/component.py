@@ -30,7 +30,7 @@ class RobustnessEvaluatorSpec(types.ComponentSpec):
 
 
 class RobustnessEvaluator(base_component.BaseComponent):
-    """Measures the TFLite file, and that of the latest blessed model, under the fifteen corruptions of MNIST-C."""
+    """Measures the TFLite file, and that of the served model, under the fifteen corruptions of MNIST-C."""
 
     SPEC_CLASS = RobustnessEvaluatorSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)

@@ -511,7 +511,7 @@ def robustness(accuracy: Mapping[str, float], clean: float, previous: Mapping[st
     Args:
       accuracy: in 0..1, by corruption.
       clean: accuracy on the images as they are.
-      previous: the same as `accuracy` of the latest blessed model, if there is one.
+      previous: the same as `accuracy` of the served model, if there is one.
     """
     ordered = sorted(accuracy.items(), key=lambda item: item[1])
     names, values = [name for name, _ in ordered], np.array([value for _, value in ordered])
@@ -536,7 +536,7 @@ def robustness(accuracy: Mapping[str, float], clean: float, previous: Mapping[st
             "linestyle": "none",
             "clip_on": False,
         }
-        axes.plot(before, rows, marker="D", label="latest blessed model", **style)
+        axes.plot(before, rows, marker="D", label="served model", **style)
         texts = [f"{text} ({100 * change:+.1f})" for text, change in zip(texts, values - before, strict=True)]
         heading = "accuracy (change)"
     axes.axvline(mean, color=INK, linewidth=1, linestyle="--", label=f"mean {mean:.1%}")

@@ -22,6 +22,7 @@ from components.keys import (
     EVAL,
     NETWORK,
     PROBABILITIES,
+    RELEASE_DIGEST,
     SERVE_EXAMPLES,
     SERVE_IMAGES,
     TEST,
@@ -29,6 +30,7 @@ from components.keys import (
     TRAIN,
     VARIANTS,
 )
+from components.release import files_as_pushed, release_digest
 from components.tfds_example_gen.datasets import Dataset
 from components.tflite_exporter import abstention, conversion, metadata, sampling
 from components.transform.preprocessing import affine, normalization_table
@@ -85,10 +87,10 @@ class Executor(base_executor.BaseExecutor):
         )
         conversion.check_full_integer(content, dataset.image_shape, len(dataset.class_names))
 
-        model_uri = artifact_utils.get_single_uri(output_dict["model"])
-        release = Path(path_utils.serving_model_dir(model_uri))
+        exported = artifact_utils.get_single_instance(output_dict["model"])
+        release = Path(path_utils.serving_model_dir(exported.uri))
         shutil.copytree(path_utils.serving_model_path(trained_uri), release)
-        (Path(model_uri) / ABSTENTION).write_text(json.dumps(asdict(doubt), indent=2), encoding="utf-8")
+        (Path(exported.uri) / ABSTENTION).write_text(json.dumps(asdict(doubt), indent=2), encoding="utf-8")
         (release / TFMA_TFLITE).write_bytes(content)
         (release / version_dir.LABELS).write_text(
             "".join(f"{name}\n" for name in dataset.class_names), encoding="utf-8"
@@ -104,6 +106,7 @@ class Executor(base_executor.BaseExecutor):
             tflite_output=output[clear],
             saved_model_probabilities=probabilities[clear],
         )
+        exported.set_string_custom_property(RELEASE_DIGEST, release_digest(files_as_pushed(release)))
 
         variants_dir = Path(artifact_utils.get_single_uri(output_dict["variants"]))
         variants = {conversion.FULL_INTEGER: content}

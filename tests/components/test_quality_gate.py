@@ -245,6 +245,7 @@ def test_a_release_that_passes_is_blessed(
     outcome = read(blessing, "gates.json")
     assert (outcome["blessed"], outcome["passed"], outcome["bless_anyway"]) == (True, True, None)
     assert len(outcome["gates"]) == 17
+    assert outcome["baseline_metrics"]["tflite"]["accuracy"] == pytest.approx(0.9)
 
 
 @pytest.mark.parametrize("bad_file", ["saved_model", "tflite"])

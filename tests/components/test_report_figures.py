@@ -350,7 +350,7 @@ def test_robustness_is_worst_first_with_the_change() -> None:
         "90.0% (+0.0)",
         "accuracy (change)",
     ]
-    assert drawn(axes, "latest blessed model")[0] == [0.25, 0.5, 0.9]
+    assert drawn(axes, "served model")[0] == [0.25, 0.5, 0.9]
     assert drawn(axes, "mean 50.0%")[0] == pytest.approx([0.5, 0.5])
     assert drawn(axes, "clean 99.0%")[0] == [0.99, 0.99]
 

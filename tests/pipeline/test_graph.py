@@ -26,7 +26,7 @@ ORDER = [
     "Transform",
     "Trainer",
     "TFLiteExporter",
-    "LatestBlessedModel",
+    "ServedModel",
     "SavedModelEvaluator",
     "TFLiteEvaluator",
     "DeviceValidator",
@@ -35,7 +35,7 @@ ORDER = [
     "Pusher",
     "RunReport",
 ]
-RESOLVERS = {"PreviousStatistics", "LatestBlessedModel"}  # are never cached
+RESOLVERS = {"PreviousStatistics", "ServedModel"}  # are never cached
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def config(tmp_path: Path) -> RunConfig:
 
 
 def compose(config: RunConfig, dataset: Dataset = DATASET, schema: Path | None = None) -> pipeline.Pipeline:
-    return graph.create_pipeline(config, dataset, schema or schema_file(config))
+    return graph.create_pipeline(config, dataset, schema or schema_file(config), served=[Path("/models/mnist/1")])
 
 
 def node(composed: pipeline.Pipeline, name: str):
@@ -79,7 +79,7 @@ def test_composing_writes_nothing(config: RunConfig, tmp_path: Path) -> None:
 
 def test_every_step_that_does_work_is_told_to_the_user(config: RunConfig) -> None:
     names = {component.id for component in compose(config).components}
-    assert names - set(STEPS) == {"PreviousStatistics", "LatestBlessedModel"}
+    assert names - set(STEPS) == {"PreviousStatistics", "ServedModel"}
     assert set(STEPS) <= names
 
 
@@ -128,7 +128,7 @@ def test_anomalies_hold_up_transform_and_all_that_follows(config: RunConfig) -> 
         below = waiting.pop().downstream_nodes
         waiting += [item for item in below if item.id not in reached]
         reached |= {item.id for item in below}
-    assert reached >= set(ORDER[ORDER.index("Transform") :]) - {"LatestBlessedModel"}
+    assert reached >= set(ORDER[ORDER.index("Transform") :]) - {"ServedModel"}
 
 
 def test_training_sees_no_test_split(config: RunConfig) -> None:

@@ -36,6 +36,20 @@ def test_only_pushes_whose_version_is_gone_are_forgotten(store: metadata_store.M
     assert states == {there: mlmd.Artifact.LIVE, gone: mlmd.Artifact.DELETED, never: mlmd.Artifact.LIVE}
 
 
+def test_a_push_that_a_newer_version_took_the_place_of_is_forgotten(
+    store: metadata_store.MetadataStore, tmp_path: Path
+) -> None:
+    for place in ("mnist/1", "mnist/2", "mnist/10", "mnist/.unfinished-11", "kmnist/1"):
+        (tmp_path / place).mkdir(parents=True)
+    pushes = {place: push(store, tmp_path / place) for place in ("mnist/1", "mnist/2", "mnist/10", "kmnist/1")}
+
+    lineage.forget_missing_pushes(store)
+
+    states = {artifact.id: artifact.state for artifact in store.get_artifacts()}
+    kept = {place for place, number in pushes.items() if states[number] == mlmd.Artifact.LIVE}
+    assert kept == {"mnist/10", "kmnist/1"}
+
+
 def test_a_store_without_pushes_has_nothing_to_forget(store: metadata_store.MetadataStore) -> None:
     lineage.forget_missing_pushes(store)
     assert store.get_artifacts() == []

@@ -12,6 +12,7 @@ import typer
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 from typer.testing import CliRunner
 
+from components.baseline import Baseline
 from components.errors import UserError
 from components.gate import Gate
 from components.run_report.content import Findings, tables
@@ -135,8 +136,25 @@ def test_pictures_are_part_of_the_page() -> None:
     assert "<svg><title>A matrix</title></svg>" in page(made())
 
 
-def test_without_a_baseline_nothing_is_said_of_one() -> None:
-    assert "latest blessed model" not in page(made())
+def gates_section(text: str) -> str:
+    return text[text.index('<section id="gates">') : text.index("<table>")]
+
+
+def test_the_served_version_that_a_model_was_compared_with_is_named_with_its_accuracy() -> None:
+    baseline = Baseline("7", "/models/mnist/7", None, {"saved_model": 0.9952, "tflite": 0.9951})
+    text = gates_section(page(made(baseline=baseline)))
+    assert "Compared with what was served when the run began, version <code>/models/mnist/7</code>: accuracy of" in text
+    assert 'saved_model <data value="0.9952">99.52 %</data>, tflite <data value="0.9951">99.51 %</data>.' in text
+
+
+def test_without_a_baseline_the_reason_is_told() -> None:
+    text = gates_section(page(made(baseline=Baseline(reason="no model is served yet"))))
+    assert "Compared with no served model: no model is served yet." in text
+    assert "The served model" not in page(made())
+
+
+def test_a_summary_of_an_earlier_version_of_this_program_says_nothing_of_a_baseline() -> None:
+    assert "Compared with" not in page(made())
 
 
 # To run it again.

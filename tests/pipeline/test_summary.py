@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from components.baseline import Baseline
 from components.gate import Gate
 from pipeline import console, summary
 from pipeline.observer import Timing
@@ -46,11 +47,15 @@ def made(**changes: Any) -> summary.Summary:
     return summary.Summary(**values | changes)
 
 
-def test_a_summary_is_read_as_it_was_written(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "baseline",
+    [Baseline("7", "/models/mnist/7", None, {"tflite": 0.99}), Baseline(reason="no model is served yet"), None],
+)
+def test_a_summary_is_read_as_it_was_written(tmp_path: Path, baseline: Baseline | None) -> None:
     path = tmp_path / "reports" / "one" / summary.FILE
-    summary.write(made(), path)
+    summary.write(made(baseline=baseline), path)
     assert summary.files(tmp_path) == [path]
-    assert summary.read(path) == summary.find(tmp_path, "latest") == made()
+    assert summary.read(path) == summary.find(tmp_path, "latest") == made(baseline=baseline)
     assert [file.name for file in path.parent.iterdir()] == [summary.FILE]
 
 
@@ -172,4 +177,4 @@ def test_a_step_leaves_a_line_with_what_it_last_reported() -> None:
 
 
 def test_lookups_that_do_no_work_leave_no_line() -> None:
-    assert lines(("start", "LatestBlessedModel"), ("finish", "LatestBlessedModel", Timing(), False)) == ""
+    assert lines(("start", "ServedModel"), ("finish", "ServedModel", Timing(), False)) == ""
