@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,6 +28,7 @@ from components.device_validator.validation import Reference, Validation, is_cle
 from components.gate import Gate
 from components.tflite_exporter import conversion
 from serving import runtimes, version_dir
+from serving.runtimes import Execution
 from tests import examples, releases
 from tests.components import conversions
 
@@ -106,6 +108,16 @@ def test_what_was_measured_is_told(good: Validation, file: Path, outputs: np.nda
     assert (found["agreement"], found["mcnemar"]) == (1.0, {"lost": 0, "won": 0, "p": 1.0})
     np.testing.assert_array_equal(good.outputs, outputs)  # of the test images, without the golden ones
     json.dumps(found)
+
+
+@pytest.mark.parametrize("latency", [46.46, 46.5, 46.54, 47.45, 999.96])
+def test_a_latency_is_the_same_number_wherever_it_is_told(latency: float) -> None:
+    measurements: dict[str, Any] = {}
+    execution = Execution(np.zeros((3, 10), np.uint8), np.full(3, latency), None)
+    (gate,) = validation._latency_gates(execution, LIMITS, measurements)
+    assert gate.value == measurements["latency_us_p50"] == round(latency, 1)
+    assert f"an image takes {measurements['latency_us_p50']:.0f} µs" in gate.reason
+    assert f"95 % take at most {measurements['latency_us_p95']:.0f} µs" in gate.reason
 
 
 def test_the_integer_operators_are_named(good: Validation) -> None:

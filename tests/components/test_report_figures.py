@@ -14,6 +14,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from PIL import Image
 
+from components.keys import OUTLIER
 from components.run_report import figures, statistics
 from components.run_report.data import ClassScore, SliceScore, Variant
 
@@ -49,6 +50,7 @@ ALL = {
         {"train": np.array([10, 20, 70]), "test": np.array([1, 1, 2])}, NAMES
     ),
     "samples": lambda: figures.samples(PIXELS[:3], np.array([2, 0, 1]), NAMES),
+    "augmented": lambda: figures.augmented(PIXELS[:4], np.array([2, 0, OUTLIER, OUTLIER]), NAMES),
     "predictions": lambda: figures.predictions(PIXELS[:3], np.array([0, 1, 1]), BOTH["TFLite"], NAMES),
     "answers": lambda: figures.answers(PIXELS[:3], np.array([0, 1, 1]), BOTH, NAMES, "Flips"),
     "corruptions": lambda: figures.corruptions({"original": PIXELS[0], "dotted_line": PIXELS[1]}),
@@ -195,6 +197,16 @@ def test_long_names_get_wider_columns() -> None:
         figure.draw_without_rendering()
         boxes = [text.get_window_extent() for text in figure.axes[0].texts]
         assert not any(one.overlaps(other) for i, one in enumerate(boxes) for other in boxes[:i])
+
+
+def test_images_of_no_class_are_framed_among_what_the_network_sees() -> None:
+    figure = ALL["augmented"]()
+    assert texts(figure) == ["c", "a", "no class", "no class"]
+    frames = [patch for patch in figure.axes[0].patches if isinstance(patch, Rectangle)]
+    assert len(frames) == 2
+    assert figure.get_label() == (
+        "4 training images as the network sees them, 2 of them made up and of no class: c, a, no class, no class."
+    )
 
 
 def test_wrong_predictions_are_framed_and_crossed() -> None:

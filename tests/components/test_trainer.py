@@ -1,5 +1,6 @@
 """The network, its input pipelines, and the ways into the SavedModel."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -10,6 +11,7 @@ import tensorflow_transform as tft
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from components.keys import OUTLIER
 from components.trainer import data, signatures
 from components.trainer.config import TrainingConfig
 from components.trainer.model import build_model
@@ -154,6 +156,46 @@ def test_each_epoch_is_augmented_anew_and_the_same_seed_gives_the_same_epochs() 
     one, again, other = epochs(1), epochs(1), epochs(2)
     assert one == again
     assert len({*one, *other}) == 6
+
+
+GREY = [-0.4, 2.8]  # normalised values of pixels 0 and 255
+
+
+def normalised(count: int) -> tuple[np.ndarray, tf.data.Dataset]:
+    """Pixels, and what a network gets of them."""
+    pixels = np.random.default_rng(0).integers(0, 256, (count, *SHAPE), np.uint8)
+    images = GREY[0] + (GREY[1] - GREY[0]) * pixels.astype(np.float32) / 255
+    return pixels, tf.data.Dataset.from_tensor_slices((images, np.arange(count)))
+
+
+def test_the_first_batch_to_be_looked_at_is_of_pixels_in_the_order_of_its_labels() -> None:
+    pixels, examples = normalised(20)
+    images, labels = data.first_batch(examples, settings(augment=False), *GREY)
+    assert (images.shape, images.dtype, labels.dtype) == ((8, *SHAPE), np.uint8, np.int64)
+    assert sorted(labels) == list(range(8))
+    np.testing.assert_array_equal(images, pixels[labels])
+
+
+def test_the_first_batch_is_augmented_has_its_outliers_and_is_always_the_same() -> None:
+    pixels, examples = normalised(20)
+    (images, labels), (again, _) = (data.first_batch(examples, settings(outliers=0.25), *GREY) for _ in range(2))
+    assert sorted(labels[:8]) == list(range(8))
+    assert labels[8:].tolist() == [OUTLIER, OUTLIER]
+    assert all((image != pixels[label]).any() for image, label in zip(images[:8], labels, strict=False))
+    np.testing.assert_array_equal(images, again)
+
+
+def test_no_more_examples_are_read_than_the_first_batch_has() -> None:
+    read = []
+
+    def generate() -> Iterator[tuple[np.ndarray, int]]:
+        for number in range(20):
+            read.append(number)
+            yield np.zeros((4, 4, 1), np.float32), number
+
+    signature = (tf.TensorSpec([4, 4, 1], tf.float32), tf.TensorSpec([], tf.int64))
+    data.first_batch(tf.data.Dataset.from_generator(generate, output_signature=signature), settings(), *GREY)
+    assert read == list(range(8))
 
 
 def test_examples_are_loaded_in_stored_order_as_transform_makes_them(

@@ -125,6 +125,7 @@ def test_every_picture_says_in_words_what_it_shows(page: Page) -> None:
     assert len(pictures) >= 12
     assert all(picture["role"] == "img" for picture in pictures)
     assert page.text.count("Confusion matrix of") == 1
+    assert page.text.count("training images as the network sees them, 3 of them made up and of no class: ") == 1
 
 
 def test_the_page_of_a_run_is_found_and_made_anew_if_it_is_gone(workplace: Workplace, folder: Path) -> None:

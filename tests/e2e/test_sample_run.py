@@ -5,12 +5,14 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
 from ai_edge_litert.interpreter import Interpreter
+from PIL import Image
 
 import pipeline
 from serving import ImageClassifier, tflite_metadata, version_dir
@@ -48,14 +50,38 @@ def test_split(workplace: Workplace) -> tuple[np.ndarray, np.ndarray]:
 
 def test_the_console_tells_each_step_and_no_library_speaks(workplace: Workplace) -> None:
     shown = (workplace.folder / "first.txt").read_text()
-    lines = [line.split()[0] for line in shown.splitlines() if line.startswith("  ")]
-    assert sorted(lines) == sorted(STEPS)
+    title, *lines = shown.splitlines()
+    assert title == "Dataset mnist_sample 1.0.0"
+    assert sorted(line.split()[0] for line in lines[: len(STEPS)]) == sorted(STEPS)
+    assert "\u2713 train 3,600  \u2713 eval 400  \u2713 test 1,000" in shown
     for word in ("Warning", "WARNING", "absl", "oneDNN", "Traceback"):
         assert word not in shown
-    assert str(workplace.versions()[0]) in shown.replace("\n", "")
     (log,) = (workplace.root / "logs").iterdir()
-    assert log.name in shown
     assert "absl" in log.read_text()
+
+
+def test_the_end_of_a_run_tells_the_verdict_then_figures_then_where_things_are(workplace: Workplace) -> None:
+    shown = (workplace.folder / "first.txt").read_text()
+    summary = workplace.summary()
+    end = shown.splitlines()[1 + len(STEPS) :]
+    count = len(summary["gates"])
+    assert end[1].startswith(f"BLESSED  {count} of {count} comparisons passed (closest: ")
+    values = {line[:21].strip(): line[21:] for line in end[2:] if line}
+    assert values["TFLite accuracy"].startswith(f"{summary['metrics']['tflite']['accuracy']:.2%} (95% interval: ")
+    assert values["Pushed to"] == str(workplace.versions()[0])
+    assert values["Report"] == summary["report"]
+    assert Path(values["Log"]).is_file()
+    assert "Compare two runs" not in values
+    # One latency, whoever tells it.
+    assert set(re.findall(r"([\d,]+) µs an image", shown)) == {f"{summary['tflite']['latency_us_p50']:.0f}"}
+
+
+def test_a_ci_system_finds_every_comparison_beside_the_summary(workplace: Workplace) -> None:
+    suite = ElementTree.parse(workplace.root / "reports" / "latest" / "gates.junit.xml").getroot()  # noqa: S314
+    assert suite.get("tests") == str(len(workplace.summary()["gates"]))
+    assert (suite.get("failures"), suite.get("skipped")) == ("0", "0")
+    cases = {(case.get("classname"), case.get("name")) for case in suite.iter("testcase")}
+    assert len(cases) == len(workplace.summary()["gates"])
 
 
 def test_the_summary_states_what_happened(workplace: Workplace) -> None:
@@ -186,7 +212,42 @@ def test_a_second_run_does_nothing_twice(workplace: Workplace) -> None:
     assert [node["id"] for node in summary["nodes"] if not node["cached"]] == []
     assert workplace.versions() == before
     assert summary["pushed_to"] == str(before[-1])
-    assert "Nothing has changed" in second.stdout
+    accuracy = summary["metrics"]["tflite"]["accuracy"]
+    assert second.stderr == ""
+    assert second.stdout.splitlines() == [
+        f"Nothing changed: all {len(STEPS)} steps cached in {summary['wall_seconds']:.1f} s.",
+        f"Served: {before[-1]} (BLESSED, TFLite accuracy {accuracy:.2%})",
+        f"Report: {summary['report']}",
+    ]
+
+
+def test_json_is_the_summary_and_nothing_else_on_standard_output(workplace: Workplace) -> None:
+    result = workplace.run("--preset", "sample", "--json", "--verbose")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert json.loads(result.stdout) == workplace.summary()
+    table = " ".join(result.stderr.replace("│", "").split())
+    for gate in workplace.summary()["gates"]:
+        assert f"{gate['gate']} passed {gate['reason']}" in table
+
+
+def pasted(workplace: Workplace, shown: str, purpose: str, **words: str) -> str:
+    """What a printed command prints, run by a shell as it stands but for what the user has to fill in."""
+    (command,) = (line[21:] for line in shown.splitlines() if line[:21].strip() == purpose)
+    for word, replacement in words.items():
+        command = command.replace(word, replacement)
+    environment = workplace.environment(BROWSER="echo opened %s")
+    result = subprocess.run(["sh", "-c", command], env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def test_the_printed_commands_can_be_run(workplace: Workplace, test_split: tuple, tmp_path: Path) -> None:
+    shown = (workplace.folder / "first.txt").read_text()
+    assert "index.html" in pasted(workplace, shown, "Open the report")
+    images, labels = test_split
+    Image.fromarray(images[0, ..., 0]).save(tmp_path / "digit.png")
+    said = pasted(workplace, shown, "Classify a picture", PICTURE=f"--whole {tmp_path / 'digit.png'}")
+    assert f"digit.png  {labels[0]}  (" in said
 
 
 def test_a_removed_version_is_pushed_again(workplace: Workplace) -> None:
@@ -199,6 +260,8 @@ def test_a_removed_version_is_pushed_again(workplace: Workplace) -> None:
     assert workplace.summary()["pushed_to"] == str(pushed)
     assert [node["id"] for node in workplace.summary()["nodes"] if not node["cached"]] == ["Pusher"]
     assert version_dir.verify(pushed)["files"] == version_dir.read_manifest(away)["files"]
+    assert result.stdout.splitlines()[1].startswith("  cached: ImportSchemaGen, TFDSExampleGen, ")
+    assert "Metrics on the test split" in pasted(workplace, result.stdout, "Compare two runs")
 
 
 def test_status_names_run_version_and_what_would_run(workplace: Workplace) -> None:
@@ -235,7 +298,9 @@ def test_a_bad_model_is_refused_and_what_is_served_stays(workplace: Workplace) -
     assert workplace.versions() == before
     failed = {(gate["gate"], gate["slice"]) for gate in summary["gates"] if not gate["passed"]}
     assert {("tflite", "overall"), ("saved_model", "overall"), ("tflite vs baseline", "overall")} <= failed
-    assert "Refused by gate 'tflite' on overall: accuracy of tflite on overall is 0." in refused.stderr
+    assert "\nREFUSED  " in refused.stdout
+    reasons = [gate["reason"] for gate in summary["gates"] if gate["passed"] is False]
+    assert reasons == [line[4:] for line in refused.stdout.splitlines() if line.startswith("  - ")]
 
     page = (workplace.root / "reports" / "latest" / "index.html").read_text()
     heading = page[page.index("<h1>") : page.index("</h1>")]

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import get_args, get_type_hints
 
@@ -14,11 +15,11 @@ from pipeline import cli
 ENVIRONMENT = os.environ | {"COLUMNS": "200", "PYTHONPATH": str(Path(cli.__file__).parents[1])}
 
 
-def call(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+def call(*arguments: str, cwd: Path, **extra: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "pipeline", *arguments],
         cwd=cwd,
-        env=ENVIRONMENT,
+        env=ENVIRONMENT | extra,
         capture_output=True,
         text=True,
         check=False,
@@ -137,6 +138,43 @@ def test_a_foreign_directory_is_no_pipeline_root_and_stays_as_it_is(tmp_path: Pa
     assert result.returncode == cli.ExitCode.USER_ERROR
     assert "photos is not a pipeline root" in result.stderr
     assert [path.name for path in (tmp_path / "photos").iterdir()] == ["me.jpg"]
+
+
+def broken_library(folder: Path) -> dict[str, str]:
+    """A TFX that cannot be imported goes before the real one."""
+    (folder / "broken" / "tfx").mkdir(parents=True)
+    (folder / "broken" / "tfx" / "__init__.py").write_text("raise OSError('libusb-1.0.so.0: cannot open [it]')")
+    return {"PYTHONPATH": f"{folder / 'broken'}:{ENVIRONMENT['PYTHONPATH']}"}
+
+
+def corrupt_dataset(folder: Path) -> dict[str, str]:
+    """A prepared dataset whose description is cut off."""
+    (folder / "mnist_sample" / "1.0.0").mkdir(parents=True)
+    (folder / "mnist_sample" / "1.0.0" / "dataset_info.json").write_text("{")
+    return {"TFDS_DATA_DIR": str(folder)}
+
+
+@pytest.mark.parametrize(
+    ("broken", "told"),
+    [
+        (
+            broken_library,
+            "Loading TensorFlow and TFX failed: OSError: libusb-1.0.so.0: cannot open [it]",
+        ),
+        (corrupt_dataset, "Preparing dataset mnist_sample failed: ParseError: "),
+    ],
+)
+def test_an_unexpected_error_before_the_first_step_is_a_line_and_the_logs_path(
+    broken: Callable[[Path], dict[str, str]], told: str, tmp_path: Path
+) -> None:
+    result = call("run", "--preset", "sample", cwd=tmp_path, **broken(tmp_path / "x"))
+    assert result.returncode == cli.ExitCode.FAILED, result.stdout + result.stderr
+    assert result.stdout == ""
+    (log,) = (tmp_path / "pipeline_root" / "logs").iterdir()
+    line, where = result.stderr.splitlines()
+    assert line.startswith(f"Error: {told}")
+    assert where == f"The full log is {log}."
+    assert "Traceback (most recent call last):" in log.read_text()
 
 
 @pytest.mark.parametrize(

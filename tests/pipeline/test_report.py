@@ -40,6 +40,7 @@ def findings() -> Findings:
         samples=np.zeros((2, 8, 8, 1), np.uint8),
         sample_labels=np.array([0, 1]),
         history={"epochs": [{"epoch": 1, **epoch}], "best_epoch": 1, "stopped_early": False},
+        augmented=None,
         images=np.zeros((4, 8, 8, 1), np.uint8),
         labels=labels,
         probabilities={"SavedModel": probabilities, "TFLite": probabilities},
@@ -100,8 +101,8 @@ def test_a_refused_run_says_why_at_the_top() -> None:
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({}, "all of 1 comparisons passed."),
-        ({"gates": [gate("tflite", "overall", 0.995, 0.994), NOT_RUN]}, "all of 1 comparisons passed, 1 not run."),
+        ({}, "1 of 1 comparisons passed."),
+        ({"gates": [gate("tflite", "overall", 0.995, 0.994), NOT_RUN]}, "1 of 2 comparisons passed, 1 not run."),
         ({**REFUSED, "gates": [LOW]}, f"{LOW.reason}."),
         ({**REFUSED, "gates": [LOW, LOW]}, f"{LOW.reason} (1 more of 2 comparisons refuse it)."),
         ({"gates": [LOW], "bless_anyway": "demo"}, f"in spite of its gates, because: demo. {LOW.reason}."),

@@ -1,8 +1,10 @@
 """What happens before the first step, and what a failed one is told as."""
 
+import io
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from components.errors import AnomaliesError, StepFailedError, UserError
 from pipeline import runner
@@ -34,8 +36,8 @@ def raised(error: Exception, cause: BaseException | None = None) -> Exception:
     return error
 
 
-def explained(error: Exception) -> Exception:
-    return runner._explained(error, "Step Trainer", Path("/logs/x.log"))
+def explained(error: Exception, log: Path = Path("/logs/x.log"), hint: str = "") -> Exception:
+    return runner._explained(error, "Step Trainer", log, hint)
 
 
 def test_what_the_user_can_mend_comes_out_however_deep_it_is_wrapped() -> None:
@@ -59,9 +61,21 @@ def test_a_full_disk_is_the_users_to_mend(error: Exception) -> None:
 
 
 def test_anything_else_names_step_error_and_log_in_short() -> None:
-    told = explained(ValueError("shapes differ\n" + "traceback\n" * 100))
+    told = explained(ValueError("shapes differ\n" + "traceback\n" * 100), hint=" Run again.")
     assert isinstance(told, StepFailedError)
-    assert str(told) == (
-        "Step Trainer failed: ValueError: shapes differ\nThe full log is /logs/x.log. Run again to go on from "
-        "there; the steps before are kept."
-    )
+    assert str(told) == "Step Trainer failed: ValueError: shapes differ\nThe full log is /logs/x.log. Run again."
+
+
+def test_what_goes_wrong_before_the_steps_is_explained_and_its_traceback_logged(tmp_path: Path) -> None:
+    log = tmp_path / "x.log"
+    log.write_text("before\n")
+    screen = io.StringIO()
+    with (
+        pytest.raises(StepFailedError, match="Compiling failed: KeyError: 'node'") as caught,
+        runner._stage("Compiling", Console(file=screen), log),
+    ):
+        {}["node"]
+    assert str(log) in str(caught.value)
+    assert log.read_text().startswith("before\nTraceback (most recent call last):")
+    assert log.read_text().endswith("KeyError: 'node'\n")
+    assert screen.getvalue() == ""
