@@ -65,7 +65,7 @@ def test_where_all_is_cached_nothing_is_shown() -> None:
 
 
 def test_lookups_that_do_no_work_leave_no_line() -> None:
-    assert lines(("start", "LatestBlessedModel"), ("finish", "LatestBlessedModel", Timing(), False)) == []
+    assert lines(("start", "ServedModel"), ("finish", "ServedModel", Timing(), False)) == []
 
 
 @pytest.mark.parametrize(("encoding", "mark"), [("utf-8", progress.DONE), ("ascii", "ok")])
