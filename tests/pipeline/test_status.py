@@ -269,7 +269,10 @@ def test_a_dataset_that_is_not_prepared_is_not_prepared_by_looking(root: Path, t
     assert "Without a network a run would stop there." in text
     text = shown(full, sample)
     assert "Without a network a run would go on with the embedded sample, mnist_sample:" in text
-    assert "Dataset mnist_sample is not prepared here: a run would first prepare it, and" in text
+    assert "Dataset mnist_sample is not prepared here: a run would first prepare it, and then run every step." in text
+    assert not (tmp_path / "tfds").exists()
+    (root / "metadata.sqlite").touch()  # after an earlier run, that depends on the data
+    assert "prepare it, and only then know which steps to re-run." in shown(sample)
     assert not (tmp_path / "tfds").exists()
 
 
