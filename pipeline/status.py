@@ -135,7 +135,8 @@ def _plan(config: RunConfig, fallback: RunConfig | None) -> Iterator[str]:
         return
     missing = datasets.missing_sources(builder, config.manual_dir)
     if missing:
-        source = f" from the network ({missing[0][1]} is not in the manual directory)"
+        source = " from the network"
+        source += f" ({missing[0][1]} is not in {config.manual_dir})" if config.manual_dir else ""
     else:
         source = f" from {config.manual_dir}" if builder.url_infos else ""
     known = not metadata_file(config.pipeline_root).exists()
