@@ -136,13 +136,13 @@ def _plan(config: RunConfig, fallback: RunConfig | None) -> Iterator[str]:
         return
     missing = datasets.missing_sources(builder, config.manual_dir)
     if missing:
-        source = f" from the network ({missing[0][1]} is not in the manual directory)"
+        source = " from the network"
+        source += f" ({missing[0][1]} is not in {config.manual_dir})" if config.manual_dir else ""
     else:
         source = f" from {config.manual_dir}" if builder.url_infos else ""
-    yield (
-        f"Dataset {config.dataset} is not prepared here: a run would first prepare it{source}, and which steps it "
-        "would then re-run is not known yet."
-    )
+    known = not metadata_file(config.pipeline_root).exists()
+    steps_then = "then run every step" if known else "only then know which steps to re-run"
+    yield f"Dataset {config.dataset} is not prepared here: a run would first prepare it{source}, and {steps_then}."
     if missing and fallback:
         yield f"Without a network a run would go on with the embedded sample, {fallback.dataset}:"
         yield from _plan(fallback, None)

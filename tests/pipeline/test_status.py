@@ -265,11 +265,14 @@ def test_what_would_stop_a_run_is_a_sentence(settings: list[str], expected: str,
 def test_a_dataset_that_is_not_prepared_is_not_prepared_by_looking(root: Path, tmp_path: Path) -> None:
     full, sample = configured(root, tmp_path / "tfds")
     text = shown(full)
-    assert "Dataset mnist is not prepared here: a run would first prepare it from the network" in text
+    assert "Dataset mnist is not prepared here: a run would first prepare it from the network, and" in text
     assert "Without a network a run would stop there." in text
     text = shown(full, sample)
     assert "Without a network a run would go on with the embedded sample, mnist_sample:" in text
-    assert "Dataset mnist_sample is not prepared here: a run would first prepare it, and" in text
+    assert "Dataset mnist_sample is not prepared here: a run would first prepare it, and then run every step." in text
+    assert not (tmp_path / "tfds").exists()
+    (root / "metadata.sqlite").touch()  # after an earlier run, that depends on the data
+    assert "prepare it, and only then know which steps to re-run." in shown(sample)
     assert not (tmp_path / "tfds").exists()
 
 
@@ -287,7 +290,7 @@ def test_originals_in_the_manual_directory_are_what_a_run_would_prepare(root: Pa
     for name in files[1:]:
         (originals / name).touch()
     full, sample = configured(root, tmp_path / "tfds", manual_dir=originals)
-    assert f"from the network ({files[0]} is not in the manual directory)" in shown(full, sample)
+    assert f"from the network ({files[0]} is not in {originals})" in shown(full, sample)
     (originals / files[0]).touch()
     text = shown(full, sample)
     assert f"a run would first prepare it from {originals}, and" in text
