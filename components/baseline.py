@@ -26,11 +26,6 @@ class Baseline:
     metrics: Mapping[str, float] = field(default_factory=dict)
 
 
-def served(model_dir: Path) -> list[Path]:
-    """Returns the version directories below `<serving-dir>/<model>`, oldest first."""
-    return [model_dir / str(version) for version in version_dir.versions(model_dir)]
-
-
 def choose(versions: Sequence[Path], current: str, class_names: Sequence[str], image_shape: Sequence[int]) -> Baseline:
     """Chooses the newest version but those of the current release itself, if its model can be compared on this data.
 

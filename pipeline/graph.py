@@ -45,7 +45,7 @@ def create_pipeline(
       config: what to train and what to ask of it.
       dataset: description of `config.dataset`.
       schema_file: the curated schema of that dataset.
-      served: version directories of models of that dataset, oldest first; see `components.baseline.served`.
+      served: version directories of models of that dataset, oldest first; see `serving.version_dir.directories`.
     """
     described = dataset.to_json()
     classes = len(dataset.class_names)

@@ -102,25 +102,29 @@ def facts(store: metadata_store.MetadataStore, run_id: str) -> dict[str, Any]:
     return {key: json.loads(value.string_value) for key, value in properties.items()}
 
 
-def forget_missing_pushes(store: metadata_store.MetadataStore) -> None:
+def forget_unserved_pushes(store: metadata_store.MetadataStore) -> None:
     """Marks as deleted each push that is not what is served, so that no cached Pusher claims that it is.
 
-    That is a push whose version directory is gone, or is not the newest any more.
+    That is a push whose version directory is gone, is not the newest any more, or is not whole.
     """
     gone = [
         artifact
         for artifact in store.get_artifacts_by_type("PushedModel")
         if artifact.state == mlmd.Artifact.LIVE
         and artifact.custom_properties[PUSHED_PROPERTY].int_value
-        and not _is_newest(Path(artifact.custom_properties[DESTINATION_PROPERTY].string_value))
+        and not _is_served(Path(artifact.custom_properties[DESTINATION_PROPERTY].string_value))
     ]
     for artifact in gone:
         artifact.state = mlmd.Artifact.DELETED
     store.put_artifacts(gone)
 
 
-def _is_newest(version: Path) -> bool:
-    return version.name in map(str, version_dir.versions(version.parent)[-1:])
+def _is_served(version: Path) -> bool:
+    try:
+        version_dir.verify(version)
+    except version_dir.VersionDirError:
+        return False
+    return version in version_dir.directories(version.parent)[-1:]
 
 
 def _outputs(store: metadata_store.MetadataStore, execution_id: int) -> dict[str, Output]:

@@ -83,7 +83,7 @@ def compile_run(config: RunConfig, dataset: "Dataset", run_id: str, served: Sequ
       config: of the run.
       dataset: description of `config.dataset`.
       run_id: names the run in ML Metadata.
-      served: version directories to choose the baseline from; see `components.baseline.served`.
+      served: version directories to choose the baseline from; see `serving.version_dir.directories`.
     """
     from tfx.dsl.compiler import compiler, constants
     from tfx.orchestration.portable import runtime_parameter_utils
@@ -143,10 +143,10 @@ def run(config: RunConfig, console: Console, log: Path, run_id: str, fallback: R
             dataset, counts = load_dataset(config)
     with _stage("Compiling the pipeline", console, log):
         # What is served now decides what the model is compared with, whatever others push in the meantime.
-        served = baseline.served(config.serving_dir / dataset.name)
+        served = version_dir.directories(config.serving_dir / dataset.name)
         representation = compile_run(config, dataset, run_id, served)
         store = lineage.open_store(config.pipeline_root)
-        lineage.forget_missing_pushes(store)
+        lineage.forget_unserved_pushes(store)
         import_releases(
             store,
             baseline.possible(served, dataset.class_names, dataset.image_shape),

@@ -10,7 +10,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from components import baseline
 from components.errors import UserError
 from components.tfds_example_gen import datasets
 from pipeline import lineage, runner, summary, workspace
@@ -165,13 +164,13 @@ def would_run(config: RunConfig) -> list[str]:
     if not original.exists():
         return list(STEPS)
     dataset, _ = runner.load_dataset(config)
-    served = baseline.served(config.serving_dir / dataset.name)
+    served = version_dir.directories(config.serving_dir / dataset.name)
     representation = runner.compile_run(config, dataset, "plan", served)
     with tempfile.TemporaryDirectory() as folder:
         copy = metadata_file(Path(folder))
         shutil.copyfile(original, copy)
         try:
-            lineage.forget_missing_pushes(lineage.open_store(Path(folder)))
+            lineage.forget_unserved_pushes(lineage.open_store(Path(folder)))
         except UserError as error:
             raise UserError(str(error).replace(str(copy), str(original))) from error
         nodes = steps_to_run(representation, copy)

@@ -32,8 +32,8 @@ class QualityGateSpec(types.ComponentSpec):
 class QualityGate(base_component.BaseComponent):
     """Collects all validations of a release and blesses it if every gate passes.
 
-    The blessing is what TFX's Pusher understands. It holds `gates.json`, a reason for each gate, and `manifest.json`, the
-    hashes of the very files that were judged, which the push holds its copies to.
+    The blessing is what TFX's Pusher understands. It holds `gates.json`, a reason for each gate, and `manifest.json`,
+    the hashes of the very files that were judged, which the push holds its copies to.
     """
 
     SPEC_CLASS = QualityGateSpec

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from components.baseline import Baseline, choose, possible, served
+from components.baseline import Baseline, choose, possible
 from components.release import release_digest
 from serving import version_dir
 from tests import versions
@@ -24,7 +24,7 @@ def digest(version: Path) -> str:
 
 
 def chosen(model_dir: Path, current: str = "") -> Baseline:
-    return choose(served(model_dir), current, versions.NAMES, versions.SHAPE)
+    return choose(version_dir.directories(model_dir), current, versions.NAMES, versions.SHAPE)
 
 
 def is_baseline(found: Baseline, version: Path) -> bool:
@@ -126,7 +126,7 @@ def test_whatever_the_current_release_is_its_baseline_is_among_the_possible_ones
     model_dir: Path, contents: str
 ) -> None:
     pushed = [versions.push(content, model_dir) for content in contents]
-    among = {str(path) for path in possible(served(model_dir), versions.NAMES, versions.SHAPE)}
+    among = {str(path) for path in possible(version_dir.directories(model_dir), versions.NAMES, versions.SHAPE)}
     paths = {chosen(model_dir, current).path for current in ["", *map(digest, pushed)]} - {None}
     assert among == paths
     assert len(among) == min(2, len(set(contents)))
@@ -136,4 +136,4 @@ def test_a_damaged_version_of_the_current_release_does_not_hide_the_one_before(m
     first, second = (versions.push(content, model_dir) for content in "AB")
     change_file(second)
     assert is_baseline(chosen(model_dir, digest(second)), first)
-    assert possible(served(model_dir), versions.NAMES, versions.SHAPE) == [first]
+    assert possible(version_dir.directories(model_dir), versions.NAMES, versions.SHAPE) == [first]

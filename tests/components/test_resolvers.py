@@ -13,7 +13,7 @@ from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.types import standard_artifacts
 from tfx.utils import path_utils
 
-from components.baseline import possible, served
+from components.baseline import possible
 from components.release import files_as_pushed, release_digest
 from components.resolvers import LatestOtherStrategy, ServedModelStrategy, import_releases
 from serving import version_dir
@@ -73,11 +73,11 @@ class Place:
 
     def prepare(self) -> None:
         """What a run does before its first step."""
-        known = served(self.model_dir)
+        known = version_dir.directories(self.model_dir)
         import_releases(self.store, possible(known, versions.NAMES, versions.SHAPE), self.folder / "imported")
 
     def resolve(self, current: types.Artifact) -> list[types.Artifact]:
-        paths = [str(path) for path in served(self.model_dir)]
+        paths = [str(path) for path in version_dir.directories(self.model_dir)]
         strategy = ServedModelStrategy(paths, versions.dataset().to_json())
         resolved = strategy.resolve_artifacts(self.store, {"model": [], "current": [current]})
         assert resolved["current"] == [current]
@@ -157,7 +157,7 @@ def test_under_a_runner_the_served_model_is_resolved(place: Place, pushed: str) 
     resolver = Resolver(
         strategy_class=ServedModelStrategy,
         config={
-            "versions": [str(path) for path in served(place.model_dir)],
+            "versions": [str(path) for path in version_dir.directories(place.model_dir)],
             "dataset": versions.dataset().to_json(),
         },
         model=types.Channel(type=standard_artifacts.Model),

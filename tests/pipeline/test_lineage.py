@@ -26,32 +26,49 @@ def push(store: metadata_store.MetadataStore, destination: Path | None) -> int:
     return number
 
 
-def test_only_pushes_whose_version_is_gone_are_forgotten(store: metadata_store.MetadataStore, tmp_path: Path) -> None:
-    (tmp_path / "mnist" / "1").mkdir(parents=True)
-    there, gone, never = (push(store, place) for place in (tmp_path / "mnist" / "1", tmp_path / "mnist" / "2", None))
+def version(place: Path, files: str = "{}") -> Path:
+    """Makes a version directory of no file but a manifest that lists some."""
+    place.mkdir(parents=True)
+    (place / "manifest.json").write_text(f'{{"files": {files}}}')
+    return place
 
-    lineage.forget_missing_pushes(store)
 
+def kept(store: metadata_store.MetadataStore, places: list[Path]) -> set[Path]:
+    """Which of the pushes to some places are not forgotten."""
+    pushes = {place: push(store, place) for place in places}
+    lineage.forget_unserved_pushes(store)
     states = {artifact.id: artifact.state for artifact in store.get_artifacts()}
-    assert states == {there: mlmd.Artifact.LIVE, gone: mlmd.Artifact.DELETED, never: mlmd.Artifact.LIVE}
+    return {place for place, number in pushes.items() if states[number] == mlmd.Artifact.LIVE}
+
+
+def test_a_push_whose_version_is_gone_is_forgotten(store: metadata_store.MetadataStore, tmp_path: Path) -> None:
+    there = version(tmp_path / "mnist" / "1")
+    assert kept(store, [there, tmp_path / "mnist" / "2"]) == {there}
 
 
 def test_a_push_that_a_newer_version_took_the_place_of_is_forgotten(
     store: metadata_store.MetadataStore, tmp_path: Path
 ) -> None:
-    for place in ("mnist/1", "mnist/2", "mnist/10", "mnist/.unfinished-11", "kmnist/1"):
-        (tmp_path / place).mkdir(parents=True)
-    pushes = {place: push(store, tmp_path / place) for place in ("mnist/1", "mnist/2", "mnist/10", "kmnist/1")}
+    older, newest, other = (version(tmp_path / place) for place in ("mnist/2", "mnist/10", "kmnist/1"))
+    (tmp_path / "mnist" / ".unfinished-11").mkdir()
+    assert kept(store, [older, newest, other]) == {newest, other}
 
-    lineage.forget_missing_pushes(store)
 
-    states = {artifact.id: artifact.state for artifact in store.get_artifacts()}
-    kept = {place for place, number in pushes.items() if states[number] == mlmd.Artifact.LIVE}
-    assert kept == {"mnist/10", "kmnist/1"}
+@pytest.mark.parametrize("files", ['{"model.tflite": {"bytes": 1, "sha256": "0"}}', "[", "null"])
+def test_a_push_whose_version_is_damaged_is_forgotten(
+    files: str, store: metadata_store.MetadataStore, tmp_path: Path
+) -> None:
+    assert kept(store, [version(tmp_path / "mnist" / "1", files)]) == set()
+
+
+def test_a_model_that_was_not_pushed_is_none_to_forget(store: metadata_store.MetadataStore) -> None:
+    push(store, None)
+    lineage.forget_unserved_pushes(store)
+    assert [artifact.state for artifact in store.get_artifacts()] == [mlmd.Artifact.LIVE]
 
 
 def test_a_store_without_pushes_has_nothing_to_forget(store: metadata_store.MetadataStore) -> None:
-    lineage.forget_missing_pushes(store)
+    lineage.forget_unserved_pushes(store)
     assert store.get_artifacts() == []
 
 
