@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
@@ -14,19 +15,31 @@ if TYPE_CHECKING:
 SAMPLE_SPLITS = {"train": "train[:90%]", "eval": "train[90%:]", "test": "test"}
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in its own
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Shares tests out among workers: those of a file go to one, since they share what is costly to make.
+# Tests of these files look at one sample run, the others of tests/e2e/ at runs of their own.
+_OF_THE_SAMPLE_RUN = tuple(f"tests/e2e/test_{name}.py" for name in ("sample_run", "report", "install", "without_data"))
 
-    All that look at the sample run go to one worker too, and first, as they take longest. Other whole runs are on their
-    own.
+
+class _Sharing(LoadScopeScheduling):
+    """What each worker gets: the tests of a file, since they share what is costly to make.
+
+    All tests of the sample run go to one worker; those that make runs of their own go one by one.
     """
-    for item in items:
-        if "workplace" in item.fixturenames:
-            item.add_marker(pytest.mark.xdist_group("sample run"))
-        elif item.path.parent.name != "e2e":
-            item.add_marker(pytest.mark.xdist_group(str(item.path)))
-    items.sort(key=lambda item: "workplace" not in item.fixturenames)
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        if file in _OF_THE_SAMPLE_RUN:
+            return "sample run"
+        return nodeid if file == "tests/e2e/test_killed_runs.py" else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Sharing:
+    """Has xdist share tests out in this way."""
+    return _Sharing(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole runs come first, as they take longest."""
+    items.sort(key=lambda item: item.path.parent.name != "e2e")
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+# Nobody listens on the discard port: every connection fails at once, as without a network.
+NO_NETWORK = {"HTTPS_PROXY": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"}
+
 
 @dataclass(frozen=True)
 class Workplace:

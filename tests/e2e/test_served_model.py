@@ -59,7 +59,7 @@ def test_settings_that_take_turns_end_with_the_last_ones_served(place: Workplace
     assert not_cached(summary) == ["Pusher"]
     assert digest(fourth) == digest(second)
     assert summary["pushed_to"] == str(fourth)
-    assert "Nothing has changed" not in console
+    assert "Nothing changed" not in console
     assert summary["baseline"]["path"] == str(third)
     before = {
         gate["gate"]: gate["baseline"]
@@ -72,7 +72,7 @@ def test_settings_that_take_turns_end_with_the_last_ones_served(place: Workplace
     assert not_cached(summary) == []
     assert len(place.versions()) == 4
     assert summary["pushed_to"] == str(fourth)
-    assert "Nothing has changed" in console
+    assert "Nothing changed" in console
     assert not (place.root / "mnist_sample" / "ServedModel").exists()  # its own models are not copied
 
 

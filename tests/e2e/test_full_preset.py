@@ -1,4 +1,4 @@
-"""The presets on the real data, and what happens where it cannot be had."""
+"""The full preset on the real data."""
 
 import gzip
 import os
@@ -10,12 +10,7 @@ import numpy as np
 import pytest
 
 from serving import version_dir
-from tests.e2e.conftest import Workplace
-
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
-
-# Nobody listens on the discard port: every connection fails at once, as without a network.
-NO_NETWORK = {"HTTPS_PROXY": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"}
+from tests.e2e.conftest import NO_NETWORK, Workplace
 
 needs_mnist = pytest.mark.skipif(
     "MNIST_MANUAL_DIR" not in os.environ,
@@ -30,7 +25,8 @@ def original(name: str, header: int) -> np.ndarray:
 
 
 @needs_mnist
-@pytest.mark.timeout(1800)
+@pytest.mark.slow
+@pytest.mark.timeout(2400)
 def test_the_full_preset_keeps_its_promise(tmp_path: Path) -> None:
     place = Workplace(tmp_path)
     first = place.run(MNIST_MANUAL_DIR=os.environ["MNIST_MANUAL_DIR"], **NO_NETWORK)
@@ -53,17 +49,3 @@ def test_the_full_preset_keeps_its_promise(tmp_path: Path) -> None:
     assert second.returncode == 0, second.stdout + second.stderr
     assert all(node["cached"] for node in place.summary()["nodes"])
     assert place.versions("mnist") == [version]
-
-
-def test_without_data_a_run_goes_on_with_the_sample_and_says_so(workplace: Workplace) -> None:
-    result = workplace.run(**NO_NETWORK)
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert "Notice: Cannot get dataset 'mnist'" in result.stdout
-    assert "Going on with the embedded sample" in result.stdout
-    assert workplace.summary()["dataset"] == "mnist_sample"
-
-
-def test_a_dataset_that_was_asked_for_is_not_replaced(workplace: Workplace) -> None:
-    result = workplace.run("--dataset", "mnist", **NO_NETWORK)
-    assert result.returncode == 2
-    assert "MNIST_MANUAL_DIR" in result.stderr
