@@ -2,12 +2,16 @@
 
 import os
 import sys
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
+from rich.live import Live
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.spinner import Spinner
 
 from components import progress
 from pipeline.observer import Timing
@@ -29,6 +33,9 @@ STEPS = {
     "Pusher": "pushing",
     "RunReport": "drawing the report",
 }
+
+# Rich would show on the console what is printed meanwhile; that is the libraries', and goes to the log.
+_LEAVE: Any = {"redirect_stdout": False, "redirect_stderr": False}
 
 
 @contextmanager
@@ -61,6 +68,21 @@ def only_ours(log: Path, stream: int = 1) -> Iterator[Console]:
                 os.close(original)
 
 
+@contextmanager
+def waiting(console: Console, what: str) -> Iterator[None]:
+    """Shows what goes on, as long as it does (on a terminal)."""
+    with Live(Spinner(_spinner(console), what), console=console, transient=True, **_LEAVE):
+        yield
+
+
+def _spinner(console: Console) -> str:
+    return "dots" if _unicode(console) else "line"
+
+
+def _unicode(console: Console) -> bool:
+    return console.encoding.startswith("utf")
+
+
 class StepLines:
     """The live line of the running step, and a line that stays for each step that did something.
 
@@ -77,14 +99,14 @@ class StepLines:
         self._console = console
         self._title: str | None = title
         self._cached: list[str] = []
-        self._unicode = console.encoding.startswith("utf")
         self._progress = Progress(
-            SpinnerColumn("dots" if self._unicode else "line"),
+            SpinnerColumn(_spinner(console)),
             TextColumn("{task.fields[step]:<20}"),
             TimeElapsedColumn(),
             TextColumn("{task.description}", markup=False),
             console=console,
             transient=True,
+            **_LEAVE,
         )
         self._task: TaskID | None = None
         self._text = ""
@@ -105,7 +127,7 @@ class StepLines:
 
     def report(self, text: str) -> None:
         """Shows where the running step stands."""
-        self._text = text if self._unicode else text.replace(progress.DONE, "ok")
+        self._text = text if _unicode(self._console) else text.replace(progress.DONE, "ok")
         if self._task is not None:
             self._show_cached()  # a step that reports is at work
             self._progress.update(self._task, description=self._text)
@@ -127,7 +149,8 @@ class StepLines:
             self._line(self._title)
             self._title = None
         if self._cached:
-            self._line(f"  cached: {', '.join(self._cached)}")
+            names = ", ".join(self._cached)
+            self._line(textwrap.fill(f"  cached: {names}", self._console.width, subsequent_indent=" " * 10))
             self._cached = []
 
     def _line(self, text: str) -> None:

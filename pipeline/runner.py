@@ -14,7 +14,7 @@ from components.errors import DataUnavailableError, StepFailedError, UserError
 from components.keys import SCHEMA
 from pipeline import workspace
 from pipeline.config import DEFAULT_DATASET, SAMPLE_DATASET, RunConfig
-from pipeline.console import STEPS, StepLines
+from pipeline.console import STEPS, StepLines, waiting
 from serving import version_dir
 
 # TFX is imported when a run starts and not before: the command line answers at once.
@@ -199,7 +199,7 @@ def run(config: RunConfig, console: Console, log: Path, run_id: str, fallback: R
 @contextmanager
 def _stage(what: str, console: Console, log: Path) -> Iterator[None]:
     """Shows what goes on before and after the steps, and explains what goes wrong there."""
-    with console.status(what):
+    with waiting(console, what):
         try:
             yield
         except Exception as error:

@@ -2,6 +2,7 @@
 
 import io
 import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -53,6 +54,12 @@ def test_cached_steps_share_a_line_before_the_step_that_is_at_work() -> None:
     assert text[3] == "  cached: Pusher"
 
 
+def test_many_cached_steps_are_broken_between_names() -> None:
+    _, first, second, _ = lines(*(call for node in list(console.STEPS)[:6] for call in cached(node)), *done("Pusher"))
+    assert first == "  cached: TFDSExampleGen, ImportSchemaGen, StatisticsGen,"
+    assert second == "          ExampleValidator, Transform, Trainer"
+
+
 def test_a_step_that_reports_is_at_work_so_what_was_cached_shows_at_once() -> None:
     assert lines(*cached("Transform"), ("start", "Trainer"), ("report", "epoch 1")) == [
         "Dataset mnist [3]",
@@ -88,3 +95,26 @@ def test_only_ours_is_seen_and_on_one_stream(stream: int, name: str, tmp_path: P
     assert found.pop(name) == "ours, 5 \u00b5s ?\n" + ("after\n" if name == "stdout" else "")
     assert list(found.values()) == ["after\n" if name == "stderr" else ""]
     assert sorted((tmp_path / "logs" / "x.log").read_text().splitlines()) == ["native", "noise"]
+
+
+def test_what_libraries_print_beside_a_live_line_is_not_seen_on_a_terminal(tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom pipeline.console import StepLines, only_ours, waiting\n"
+        f"with only_ours(Path({str(tmp_path / 'x.log')!r})) as console:\n"
+        "    with waiting(console, 'Loading'):\n        print('noise', file=sys.stderr)\n        print('noise')\n"
+        "    steps = StepLines(console, 'Dataset')\n"
+        "    with steps.live():\n        steps.start('Trainer')\n        print('noise', file=sys.stderr)\n"
+        "        steps.report('at work')\n"
+    )
+    ours, terminal = pty.openpty()
+    environment = os.environ | {"PYTHONPATH": str(Path(console.__file__).parents[1]), "TERM": "xterm"}
+    try:
+        subprocess.run([sys.executable, "-c", code], env=environment, stdout=terminal, stderr=terminal, check=True)
+        seen = os.read(ours, 100_000).decode()
+    finally:
+        os.close(terminal)
+        os.close(ours)
+    assert "Loading" in seen
+    assert "at work" in seen
+    assert "noise" not in seen
+    assert (tmp_path / "x.log").read_text().split() == ["noise"] * 3

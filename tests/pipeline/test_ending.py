@@ -100,7 +100,7 @@ def test_the_verdict_comes_first_with_every_refusal_in_full(changes: dict[str, A
 
 
 def test_no_line_is_broken_however_narrow_the_screen_is() -> None:
-    result = made(pushed_to=f"/models/{'m' * 100}/1", report=f"/runs/{'r' * 100}/a b/index.html")
+    result = made(pushed_to=f"/models/{'m' * 100}/1", report=f"/runs/{'r' * 100}/a [b]/index.html")
     assert shown(result, "20240101", width=20) == shown(result, "20240101", width=1000)
     assert any(line.endswith(f" {result.report}") for line in shown(result, width=20))
 
@@ -180,16 +180,15 @@ def test_the_commands_name_run_and_root_and_only_what_is_there() -> None:
 
 @pytest.fixture
 def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An environment with this program in it, which is not activated."""
-    folder = tmp_path / ".venv" / "bin"
-    folder.mkdir(parents=True)
-    (folder.parent / "lib").mkdir()
-    for name in ("python", "mnist-pipeline"):
-        (folder / name).touch(mode=0o755)
-    monkeypatch.setattr(sys, "executable", str(folder / "python"))
-    monkeypatch.setenv("PATH", os.defpath)
+    """An environment with this program in it, which is not activated, while another one is."""
+    for folder in (tmp_path / ".venv", tmp_path / "other"):
+        (folder / "bin").mkdir(parents=True)
+        for name in ("python", "mnist-pipeline"):
+            (folder / "bin" / name).touch(mode=0o755)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / ".venv" / "bin" / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path / "other" / "bin"))
     monkeypatch.chdir(tmp_path)
-    return folder
+    return tmp_path / ".venv" / "bin"
 
 
 def programs() -> tuple[str, ...]:
@@ -199,9 +198,9 @@ def programs() -> tuple[str, ...]:
 
 def test_the_programs_are_named_as_this_shell_finds_them(environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert programs() == (".venv/bin/mnist-pipeline", ".venv/bin/python")
-    monkeypatch.chdir(environment.parent / "lib")
+    monkeypatch.chdir(environment.parents[1] / "other")
     assert programs() == (f"{environment}/mnist-pipeline", f"{environment}/python")
-    monkeypatch.setenv("PATH", f"{environment}:{os.defpath}")
+    monkeypatch.setenv("PATH", f"{environment}{os.pathsep}{os.environ['PATH']}")
     assert programs() == ("mnist-pipeline", "python")
     (environment / "mnist-pipeline").unlink()
     assert commands(made(), None, None)["Open the report"] == ["python", "-m", "pipeline", "report", "--open"]
