@@ -19,6 +19,7 @@ from serving import version_dir
 
 # TFX is imported when a run starts and not before: the command line answers at once.
 if TYPE_CHECKING:
+    from ml_metadata import MetadataStore
     from tfx.proto.orchestration.pipeline_pb2 import Pipeline
 
     from components.tfds_example_gen.datasets import Dataset
@@ -98,6 +99,23 @@ def compile_run(config: RunConfig, dataset: "Dataset", run_id: str, served: Sequ
     return representation
 
 
+def learn_what_is_served(store: "MetadataStore", served: Sequence[Path], dataset: "Dataset", folder: Path) -> None:
+    """Brings ML Metadata up to date with the serving directory, which others push to and delete from as well.
+
+    Args:
+      store: to be changed.
+      served: version directories of models of the dataset, oldest first.
+      dataset: that the next run is on.
+      folder: for copies of those releases that ML Metadata does not know; made if it does not exist.
+    """
+    from components import baseline
+    from components.resolvers import import_releases
+    from pipeline import lineage
+
+    lineage.forget_unserved_pushes(store)
+    import_releases(store, baseline.possible(served, dataset.class_names, dataset.image_shape), folder)
+
+
 def run(config: RunConfig, console: Console, log: Path, run_id: str, fallback: RunConfig | None = None) -> "Summary":
     """Runs the pipeline once, from the dataset to the push.
 
@@ -122,8 +140,7 @@ def run(config: RunConfig, console: Console, log: Path, run_id: str, fallback: R
     with _stage("Loading TensorFlow and TFX", console, log):
         from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 
-        from components import baseline, provenance
-        from components.resolvers import import_releases
+        from components import provenance
         from pipeline import junit, lineage, report, summary
         from pipeline.observer import Interrupts, Observer, Timing
 
@@ -146,12 +163,7 @@ def run(config: RunConfig, console: Console, log: Path, run_id: str, fallback: R
         served = version_dir.directories(config.serving_dir / dataset.name)
         representation = compile_run(config, dataset, run_id, served)
         store = lineage.open_store(config.pipeline_root)
-        lineage.forget_unserved_pushes(store)
-        import_releases(
-            store,
-            baseline.possible(served, dataset.class_names, dataset.image_shape),
-            config.pipeline_root / dataset.name / "ServedModel",
-        )
+        learn_what_is_served(store, served, dataset, config.pipeline_root / dataset.name / "ServedModel")
 
     lines = StepLines(console, f"Dataset {dataset.name} {dataset.version}")
     interrupts = Interrupts()

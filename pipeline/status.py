@@ -170,7 +170,8 @@ def would_run(config: RunConfig) -> list[str]:
         copy = metadata_file(Path(folder))
         shutil.copyfile(original, copy)
         try:
-            lineage.forget_unserved_pushes(lineage.open_store(Path(folder)))
+            store = lineage.open_store(Path(folder))
+            runner.learn_what_is_served(store, served, dataset, Path(folder) / "served")
         except UserError as error:
             raise UserError(str(error).replace(str(copy), str(original))) from error
         nodes = steps_to_run(representation, copy)

@@ -86,7 +86,7 @@ def test_a_mistake_is_told_without_a_traceback_and_ends_with_2(mistake: str, fol
 
 URI_OPTIONS = {
     "run": ["--pipeline-root", "--serving-dir", "--manual-dir", "--data-dir", "--schema"],
-    "status": ["--pipeline-root", "--serving-dir", "--data-dir", "--schema"],
+    "status": ["--pipeline-root", "--serving-dir", "--manual-dir", "--data-dir", "--schema"],
     "schema": ["--output", "--manual-dir", "--data-dir"],
     "export-variants": ["--output", "--pipeline-root"],
     "report": ["--pipeline-root"],

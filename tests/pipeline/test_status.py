@@ -325,7 +325,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, sample_data_dir: Path) ->
     folder = tmp_path_factory.mktemp("finished")
     _, config = configured(folder / "root", sample_data_dir)
     with workspace.occupied(config.pipeline_root):
-        representation = runner.compile_run(config, runner.load_dataset(config)[0], "idle")
+        representation = runner.compile_run(config, runner.load_dataset(config)[0], "idle", served=[])
     connection = metadata.sqlite_metadata_connection_config(str(config.pipeline_root / "metadata.sqlite"))
     deployment = runner_utils.extract_local_deployment_config(representation)
     for wrapper in representation.nodes:
