@@ -170,7 +170,7 @@ def _change(summary: "Summary") -> str | None:
     ]
     if changes:
         return f"{', '.join(changes)} percentage points against version {baseline.version}, served before"
-    return baseline.reason and f"not known: {baseline.reason}"
+    return baseline.reason and f"not compared: {baseline.reason}"
 
 
 def paths(summary: "Summary", log: Path) -> Iterator[tuple[str, str]]:

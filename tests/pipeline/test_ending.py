@@ -137,7 +137,7 @@ def test_what_could_not_be_measured_is_said() -> None:
         ({"version": None, "path": None, "reason": None, "metrics": {}}, None),
         (
             {"version": None, "path": None, "reason": "version 3 has other classes", "metrics": {}},
-            "not known: version 3 has other classes",
+            "not compared: version 3 has other classes",
         ),
         (
             {"version": "3", "path": "/m/3", "reason": None, "metrics": {"tflite": 0.9939, "saved_model": 0.9952}},

@@ -350,6 +350,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, sample_data_dir: Path) ->
 def version(finished: RunConfig) -> Path:
     directory = finished.serving_dir / "mnist_sample" / "1"
     directory.mkdir(parents=True, exist_ok=True)
+    (directory / "manifest.json").write_text('{"files": {}}')
     return directory
 
 
@@ -369,7 +370,7 @@ def test_another_setting_re_runs_what_depends_on_it(finished: RunConfig) -> None
 
 
 def test_a_deleted_version_would_be_pushed_again_and_nothing_else_done(finished: RunConfig, version: Path) -> None:
-    version.rmdir()
+    shutil.rmtree(version)
     before = tree(finished.pipeline_root)
     assert status.would_run(finished) == ["Pusher"]
     assert tree(finished.pipeline_root) == before
