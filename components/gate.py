@@ -1,12 +1,20 @@
 """One comparison of what was measured with what is required, and its reason; bounds are compared nowhere else."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 OVERALL = "overall"
 
 TOLERANCE = 1e-9
 """How far a value may be beyond its bound and still pass, absolute: more than the rounding errors of a fraction, a sum
 or a difference, and far less than one example in any split."""
+
+
+class Relation(StrEnum):
+    """How a value has to be to its bound."""
+
+    AT_LEAST = "at least"
+    AT_MOST = "at most"
 
 
 @dataclass(frozen=True)
@@ -22,6 +30,7 @@ class Gate:
       baseline: what the served model reaches on the same examples; None if the gate does not look at it.
       passed: whether the model may ship as far as this gate goes; None if the gate was not run, which is no pass.
       reason: all of this in a sentence, without the full stop.
+      relation: of value and bound; None if they were not compared.
     """
 
     gate: str
@@ -32,6 +41,7 @@ class Gate:
     baseline: float | None
     passed: bool | None
     reason: str
+    relation: Relation | None = None
 
     @classmethod
     def at_least(
@@ -59,7 +69,8 @@ class Gate:
           baseline: see the class.
         """
         passed = value is not None and bool(value >= bound - TOLERANCE)
-        return cls(gate, metric, part, value, bound, baseline, passed, _reason(finding, "at least", bound, form))
+        reason = _reason(finding, Relation.AT_LEAST, bound, form)
+        return cls(gate, metric, part, value, bound, baseline, passed, reason, Relation.AT_LEAST)
 
     @classmethod
     def at_most(
@@ -67,7 +78,8 @@ class Gate:
     ) -> "Gate":
         """Compares a value with an upper bound; otherwise as `at_least`."""
         passed = value is not None and bool(value <= bound + TOLERANCE)
-        return cls(gate, metric, part, value, bound, None, passed, _reason(finding, "at most", bound, form))
+        reason = _reason(finding, Relation.AT_MOST, bound, form)
+        return cls(gate, metric, part, value, bound, None, passed, reason, Relation.AT_MOST)
 
     @classmethod
     def not_run(cls, gate: str, metric: str, part: str, bound: float, reason: str) -> "Gate":
@@ -80,5 +92,5 @@ class Gate:
         return self.passed is False
 
 
-def _reason(finding: str, relation: str, bound: float, form: str) -> str:
+def _reason(finding: str, relation: Relation, bound: float, form: str) -> str:
     return f"{finding} (required: {relation} {bound:{form}})" if form else finding

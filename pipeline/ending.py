@@ -1,4 +1,4 @@
-"""What a run tells at its end: the verdict first, then the figures, then paths and commands to copy."""
+"""What a run prints when it ends: the verdict first, then the figures, then paths and commands to copy."""
 
 import shlex
 import shutil
@@ -12,12 +12,15 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from components.gate import OVERALL, Gate, Relation
+from components.keys import ACCURACY, TEST
+
 if TYPE_CHECKING:  # the summary's own imports are heavy, and the command line answers before they come
-    from components.gate import Gate
     from pipeline.summary import Summary
 
 FILES = {"tflite": "TFLite", "saved_model": "SavedModel"}
 _OUTCOMES = {True: "[green]passed[/green]", False: "[red]failed[/red]", None: "[yellow]not run[/yellow]"}
+_CHANCES = ("mcnemar_p",)  # metrics whose distance from the bound says nothing of the model
 _COLUMN = 21  # where the figures begin
 
 
@@ -37,7 +40,7 @@ def show(console: Console, summary: "Summary", log: Path, root_option: str | Non
             for line in verdict(summary):
                 _line(console, line)
         if summary.pushed_to:
-            accuracy = f"TFLite accuracy {summary.metrics['tflite']['accuracy']:.2%}"
+            accuracy = f"TFLite accuracy {summary.metrics['tflite'][ACCURACY]:.2%}"
             _line(console, f"Served: {summary.pushed_to} ({_word(summary)[0]}, {accuracy})")
         _line(console, f"Report: {summary.report}")
         return
@@ -98,39 +101,42 @@ def tally(summary: "Summary") -> str:
     return text
 
 
-def used(gate: "Gate") -> float | None:
+def used(gate: Gate) -> float | None:
     """Returns how much a passed gate used of what it allows: 0 is nothing, 1 is the bound itself.
 
-    This makes gates of different units comparable. Where less is better (bytes, microseconds, a loss of recall), the
-    bound is what is allowed: 91,234 of 100,000 bytes are 0.91. Where more is better the value is a fraction, and what
-    is allowed is the distance of the bound from 1: an accuracy of 0.9951 where 0.9940 is required makes 49 of 60 errors
-    in 10,000, or 0.82.
+    This makes gates of different units comparable. Where the value must be at most the bound (bytes, microseconds, a
+    loss of recall), the bound is what is allowed: 91,234 of 100,000 bytes are 0.91. Where it must be at least the
+    bound, the value is a fraction, and what is allowed is the distance of the bound from 1: an accuracy of 0.9951 where
+    0.9940 is required makes 49 of 60 errors in 10,000, or 0.82. Against a baseline, what is allowed is the drop.
 
     Args:
-      gate: any; which of the two kinds it is of follows from its having passed.
+      gate: any.
 
     Returns:
-      In 0..1; None if the gate did not pass, or allows nothing (as that no golden image may differ): such a gate has
-      no near miss.
+      In 0..1; None if the gate did not pass, or has no near miss: it allows nothing (as that no golden image may
+      differ), or its value is a probability of chance.
     """
-    if not gate.passed or gate.value is None:
+    if not gate.passed or gate.value is None or gate.metric in _CHANCES:
         return None
-    more_is_better = gate.value > gate.bound
-    share, allowed = (1 - gate.value, 1 - gate.bound) if more_is_better else (gate.value, gate.bound)
-    return share / allowed if allowed > 0 else None
+    if gate.relation is Relation.AT_MOST:
+        share, allowed = gate.value, gate.bound
+    else:
+        start = 1 if gate.baseline is None else gate.baseline
+        share, allowed = start - gate.value, start - gate.bound
+    return min(max(share / allowed, 0), 1) if allowed > 0 else None
 
 
-def closest(gates: "list[Gate]") -> "Gate | None":
+def closest(gates: list[Gate]) -> Gate | None:
     """Returns the passed gate that used most of what it allows; None if no gate passed that allows anything."""
     shares = [(share, gate) for gate in gates if (share := used(gate)) is not None]
     return max(shares, key=lambda item: item[0])[1] if shares else None
 
 
-def nearest_gates(summary: "Summary") -> "list[Gate]":
+def nearest_gates(summary: "Summary") -> list[Gate]:
     """Returns of each gate and metric, over all and by slice, the comparisons that fail, or else the closest one."""
     groups: dict[tuple[str, str, bool], list[Gate]] = {}
     for gate in summary.gates:
-        groups.setdefault((gate.gate, gate.metric, gate.slice == "overall"), []).append(gate)
+        groups.setdefault((gate.gate, gate.metric, gate.slice == OVERALL), []).append(gate)
     return [
         gate
         for gates in groups.values()
@@ -142,10 +148,10 @@ def figures(summary: "Summary") -> Iterator[tuple[str, str]]:
     """Yields (name, value) of what was measured."""
     from components.run_report.statistics import accuracy_interval
 
-    images = summary.split_counts["test"]
+    images = summary.split_counts[TEST]
     yield "Tested on", f"{images:,} images of {summary.dataset}"
     for file, name in FILES.items():
-        accuracy = summary.metrics[file]["accuracy"]
+        accuracy = summary.metrics[file][ACCURACY]
         low, high = accuracy_interval(round(accuracy * images), images)
         yield f"{name} accuracy", f"{accuracy:.2%} (95% interval: {low:.2%} to {high:.2%})"
     if change := _change(summary):
@@ -164,12 +170,14 @@ def _change(summary: "Summary") -> str | None:
     if baseline is None:
         return None
     changes = [
-        f"{name} {100 * (summary.metrics[file]['accuracy'] - baseline.metrics[file]):+.2f}"
+        f"{name} {100 * (summary.metrics[file][ACCURACY] - baseline.metrics[file]):+.2f}"
         for file, name in FILES.items()
         if file in baseline.metrics
     ]
     if changes:
-        return f"{', '.join(changes)} percentage points against version {baseline.version}, served before"
+        return (
+            f"{', '.join(changes)} percentage points compared with version {baseline.version}, which was served before"
+        )
     return baseline.reason and f"not compared: {baseline.reason}"
 
 
@@ -191,12 +199,12 @@ def commands(summary: "Summary", root_option: str | None, previous: str | None) 
     """
     root = ["--pipeline-root", root_option] if root_option else []
     pipeline = _installed("mnist-pipeline") or [*_python(), "-m", "pipeline"]
-    yield "Open the report", shlex.join([*pipeline, "report", "--open", *root])
+    yield "Open the report", shlex.join([*pipeline, "report", "--open", summary.run_id, *root])
     if summary.pushed_to:
         words = [*_python(), "-m", "serving", "predict", "PICTURE", "--model", summary.pushed_to]
         yield "Classify a picture", shlex.join(words)
     if previous:
-        yield "Compare two runs", shlex.join([*pipeline, "compare", previous, "latest", *root])
+        yield "Compare two runs", shlex.join([*pipeline, "compare", previous, summary.run_id, *root])
 
 
 def pushed(summary: "Summary") -> str:
@@ -213,12 +221,12 @@ def _pushed_earlier(summary: "Summary") -> bool:
     return any(node.id == "Pusher" and node.cached for node in summary.nodes)
 
 
-def _compared(gate: "Gate", value: float) -> str:
+def _compared(gate: Gate, value: float) -> str:
     """Returns value and bound of a passed gate."""
     part = f" on {gate.slice}" if "=" in gate.slice else ""
     form = "{:.4f}" if gate.bound <= 1 else "{:,.0f}"
-    bound = f"at least {form} required" if value > gate.bound else f"at most {form} allowed"
-    return f"{gate.gate} {gate.metric.replace('_', ' ')}{part}, {form.format(value)}; {bound.format(gate.bound)}"
+    bound = f"{gate.relation} {form.format(gate.bound)} required"
+    return f"{gate.gate} {gate.metric.replace('_', ' ')}{part}, {form.format(value)}; {bound}"
 
 
 def _python() -> list[str]:

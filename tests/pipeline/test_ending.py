@@ -26,8 +26,12 @@ REFUSED = {"blessed": False, "pushed_to": None}
 CACHED = [{"id": name, "seconds": 0, "cached": True, "peak_rss_mb": 1} for name in ("Trainer", "Pusher")]
 
 
-def most(value: float, bound: float, metric: str = "bytes", part: str = "file", passed: bool = True) -> Gate:
-    return Gate("device", metric, part, value, bound, None, passed, "")
+def most(value: float, bound: float, metric: str = "bytes") -> Gate:
+    return Gate.at_most("device", metric, "file", value, bound, "")
+
+
+def compared(value: float, baseline: float, drop: float) -> Gate:
+    return Gate.at_least("tflite", "accuracy", "overall", value, baseline - drop, "", baseline=baseline)
 
 
 def shown(result: Summary, previous: str | None = None, width: int = 80) -> list[str]:
@@ -46,7 +50,13 @@ def shown(result: Summary, previous: str | None = None, width: int = 80) -> list
         (gate("tflite", "overall", 0.9951, 0.994), 49 / 60),
         (gate("tflite", "overall", 1.0, 0.994), 0),
         (most(0, 0), None),  # none may differ: no near miss
-        (gate("tflite", "overall", 1.0, 1.0), 1),
+        (gate("tflite", "overall", 0.994, 0.994), 1),
+        (gate("tflite", "overall", 1.0, 1.0), None),  # no error is allowed
+        (compared(0.9958, 0.9958, 0.002), 0),  # as good as the served model
+        (compared(0.9999, 0.9958, 0.002), 0),
+        (compared(0.9953, 0.9958, 0.002), 0.25),
+        (most(-0.01, 0.005, "recall_drop"), 0),
+        (gate("LiteRT vs SavedModel", "overall", 0.3, 0.05, "mcnemar_p"), None),
         (LOW, None),
         (NOT_RUN, None),
     ],
@@ -57,8 +67,9 @@ def test_closeness_is_the_part_that_is_used_of_what_is_allowed(judged: Gate, sha
 
 @given(value=st.floats(0, 1), bound=st.floats(0, 1))
 def test_closeness_of_what_passed_is_between_nothing_and_all(value: float, bound: float) -> None:
-    share = ending.used(dataclasses.replace(gate("tflite", "overall", value, bound), passed=True))
-    assert share is None or 0 <= share <= 1
+    for judged in (gate("tflite", "overall", value, bound), most(value, bound), compared(value, bound, 0.1)):
+        share = ending.used(judged)
+        assert share is None or 0 <= share <= 1
 
 
 def test_the_closest_of_gates_of_different_units_is_named_with_its_bound() -> None:
@@ -66,7 +77,11 @@ def test_the_closest_of_gates_of_different_units_is_named_with_its_bound() -> No
     assert ending.closest([none_may, accuracy, size]) is size
     assert ending.closest([none_may, NOT_RUN, LOW]) is None
     assert shown(made(gates=[none_may, accuracy, size]))[1] == (
-        "BLESSED  3 of 3 comparisons passed (closest: device bytes, 95,000; at most 100,000 allowed)"
+        "BLESSED  3 of 3 comparisons passed (closest: device bytes, 95,000; at most 100,000 required)"
+    )
+    exactly = gate("tflite", "overall", 0.994, 0.994)
+    assert shown(made(gates=[exactly]))[1] == (
+        "BLESSED  1 of 1 comparisons passed (closest: tflite accuracy, 0.9940; at least 0.9940 required)"
     )
     assert shown(made(gates=[none_may, accuracy]))[1] == (
         "BLESSED  2 of 2 comparisons passed (closest: tflite accuracy on label=5, 0.9951; at least 0.9940 required)"
@@ -141,11 +156,11 @@ def test_what_could_not_be_measured_is_said() -> None:
         ),
         (
             {"version": "3", "path": "/m/3", "reason": None, "metrics": {"tflite": 0.9939, "saved_model": 0.9952}},
-            "TFLite +0.06, SavedModel -0.01 percentage points against version 3, served before",
+            "TFLite +0.06, SavedModel -0.01 percentage points compared with version 3, which was served before",
         ),
         (
             {"version": "3", "path": "/m/3", "reason": None, "metrics": {"tflite": 0.9939}},
-            "TFLite +0.06 percentage points against version 3, served before",
+            "TFLite +0.06 percentage points compared with version 3, which was served before",
         ),
     ],
 )
@@ -170,10 +185,12 @@ def commands(*arguments: Any) -> dict[str, list[str]]:
 
 def test_the_commands_name_run_and_root_and_only_what_is_there() -> None:
     pushed_to = "/my models/mnist/1"
-    found = commands(made(pushed_to=pushed_to), "/runs/my root", "20240101")
-    assert found["Open the report"][-4:] == ["report", "--open", "--pipeline-root", "/runs/my root"]
+    result = made(pushed_to=pushed_to)
+    found = commands(result, "/runs/my root", "20240101")
+    root = ["--pipeline-root", "/runs/my root"]
+    assert found["Open the report"][-5:] == ["report", "--open", result.run_id, *root]
     assert found["Classify a picture"][-6:] == ["-m", "serving", "predict", "PICTURE", "--model", pushed_to]
-    assert found["Compare two runs"][-5:] == ["compare", "20240101", "latest", "--pipeline-root", "/runs/my root"]
+    assert found["Compare two runs"][-5:] == ["compare", "20240101", result.run_id, *root]
     assert commands(made(**REFUSED), None, None).keys() == {"Open the report"}
     assert "--pipeline-root" not in " ".join(commands(made(), None, "20240101")["Compare two runs"])
 

@@ -11,16 +11,7 @@ from pipeline import summary
 
 
 def gate(name: str, part: str, value: float, bound: float, metric: str = "accuracy") -> Gate:
-    return Gate(
-        gate=name,
-        metric=metric,
-        slice=part,
-        value=value,
-        bound=bound,
-        baseline=None,
-        passed=value >= bound,
-        reason=f"{metric} of {name} on {part} is {value}",
-    )
+    return Gate.at_least(name, metric, part, value, bound, f"{metric} of {name} on {part} is {value}", form="")
 
 
 def made(**changes: Any) -> summary.Summary:
