@@ -7,12 +7,13 @@ UV_VERSION := 0.13.9
 VENV := .venv
 BIN := $(VENV)/bin
 UV := .venv-uv/bin/uv
+PYTHON_DIFFERS = test -x $(BIN)/python && ! test "$$("$(PYTHON)" -VV 2>&1)" = "$$($(BIN)/python -VV)"
 
 # What `uv pip install` is told: exactly what the lock states, compiled ahead since libraries of this size import slowly.
 INSTALL = $(UV) pip install --quiet --python $(BIN)/python --no-deps --require-hashes --compile-bytecode
 INSTALL_US = $(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 
-.PHONY: run test test-slow test-bare lint bench lock clean
+.PHONY: rebuild run test test-slow test-bare lint bench lock clean
 
 run: $(VENV)/.pipeline  ## The pipeline; options by ARGS, as in: make run ARGS="--preset fast"
 	@$(BIN)/mnist-pipeline run $(ARGS)
@@ -46,12 +47,13 @@ clean:  ## Remove the environment and all runs
 	find pipeline_root -mindepth 1 ! -name .gitignore -delete
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(VENV)/.uv: Makefile requirements/python.sh
-	@set -e; chosen=$$(sh requirements/python.sh $(PYTHON)); set -- $$chosen; \
-	echo "Building the environment in $(VENV) with $$1 ..."; \
-	$$2 -m venv --clear .venv-uv; \
-	.venv-uv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION); \
-	$(UV) venv --quiet --clear --python $$1 $(VENV)
+# Built again where another Python is named than the one it was built with.
+$(VENV)/.uv: Makefile requirements/python.sh $(if $(PYTHON),$(shell $(PYTHON_DIFFERS) && echo rebuild))
+	@chosen=$$(sh requirements/python.sh "$(PYTHON)") && python=$$(echo "$$chosen" | head -n 1) && \
+	echo "Building the environment in $(VENV) with $$python ..." && \
+	"$$(echo "$$chosen" | tail -n 1)" -m venv --clear .venv-uv && \
+	.venv-uv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) && \
+	$(UV) venv --quiet --clear --python "$$python" $(VENV)
 	@touch $@
 
 $(VENV)/.pipeline: $(VENV)/.uv requirements/pipeline.txt setup.py

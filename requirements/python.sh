@@ -16,6 +16,11 @@ fail() {
   exit 1
 }
 
+# Prints where an interpreter is: uv would take a name for a wish and search for itself.
+path_of() {
+  "$1" -c 'import sys; print(sys.executable)'
+}
+
 # Prints an interpreter's version, as in "3.11"; nothing if it does not run (as pyenv's shims may not).
 version_of() {
   "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2> /dev/null || true
@@ -64,7 +69,7 @@ else
 fi
 
 holder=
-for candidate in $chosen python3 python3.14 python3.13 python3.12 python3.11 python; do
+for candidate in "$chosen" python3 python3.14 python3.13 python3.12 python3.11 python; do
   if can_hold_uv "$candidate"; then
     holder=$candidate
     break
@@ -77,10 +82,12 @@ if [ -z "$holder" ]; then
   fail "Python $any has no venv module. Install it (Debian, Ubuntu: apt install python3-venv)."
 fi
 
-if [ -z "$chosen" ]; then
+if [ -n "$chosen" ]; then
+  chosen=$(path_of "$chosen")
+else
   chosen=3.11
   [ "$minor" -lt "$GLIBC_OF_NEWER" ] || chosen=3.13
   echo "No suitable Python on the PATH (one of $NEWEST that fits $glibc): uv fetches Python $chosen. Where it cannot, install one of them." >&2
 fi
 echo "$chosen"
-echo "$holder"
+path_of "$holder"

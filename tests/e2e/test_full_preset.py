@@ -14,7 +14,7 @@ from tests.e2e.conftest import NO_NETWORK, Workplace
 
 needs_mnist = pytest.mark.skipif(
     "MNIST_MANUAL_DIR" not in os.environ,
-    reason="MNIST_MANUAL_DIR does not name a directory with MNIST's original files",
+    reason="not run: MNIST_MANUAL_DIR names no directory with MNIST's original files",
 )
 
 

