@@ -150,7 +150,7 @@ def test_the_served_version_that_a_model_was_compared_with_is_named_with_its_acc
 
 def test_without_a_baseline_the_reason_is_told() -> None:
     text = gates_section(page(made(baseline=Baseline(reason="no model is served yet"))))
-    assert "Compared with no served model: no model is served yet." in text
+    assert "Not compared with a served model: no model is served yet." in text
     assert "The served model" not in page(made())
 
 
