@@ -126,7 +126,7 @@ def _follow(modules: Sequence[str]) -> tuple[dict[str, Path], set[str]]:
 def _imported(file: Path, package: str) -> tuple[str, ...]:
     try:
         return _imports(file.read_bytes(), package)
-    except (SyntaxError, ValueError) as error:  # Python 3.11 raises ValueError for a NUL byte
+    except (SyntaxError, ValueError) as error:  # ValueError for a NUL byte before Python 3.11.4
         line = getattr(error, "lineno", None)
         place = f"{file}, line {line}" if line else str(file)
         raise UserError(f"Cannot read the code in {place}: expected Python, {getattr(error, 'msg', error)}.") from error

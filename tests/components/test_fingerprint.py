@@ -157,9 +157,7 @@ def test_code_that_is_not_python_is_refused_with_its_place(tree: Path) -> None:
 
 def test_code_with_a_nul_byte_is_refused(tree: Path) -> None:
     (tree / "kitchen" / "further.py").write_bytes(b"fine = 1\n\0")
-    with pytest.raises(
-        UserError, match=r"Cannot read the code in .*further\.py.*: expected Python, source code .* null"
-    ):
+    with pytest.raises(UserError, match=r"Cannot read the code in .*further\.py: expected Python, source code .* null"):
         fingerprint.of_code(COOK)
 
 
