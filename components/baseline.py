@@ -39,13 +39,13 @@ def choose(versions: Sequence[Path], current: str, class_names: Sequence[str], i
       image_shape: of the data: height, width, channels.
     """
     for version in reversed(versions):
-        if not (version / version_dir.MANIFEST).exists():
-            return Baseline(reason=f"the served version {version} was not made by this pipeline: it has no manifest")
         try:
             manifest = version_dir.read_manifest(version)
             if release_digest(manifest["files"]) == current:
                 continue
             version_dir.verify(version)
+        except version_dir.NoManifestError:
+            return Baseline(reason=f"the served version {version} was not made by this pipeline: it has no manifest")
         except (version_dir.VersionDirError, OSError) as error:
             return Baseline(reason=f"the served version is unusable: {str(error).removesuffix('.')}")
         if unfit := _unfit(manifest, class_names, image_shape):
@@ -54,14 +54,15 @@ def choose(versions: Sequence[Path], current: str, class_names: Sequence[str], i
     return Baseline(reason="no other model is served" if versions else "no model is served yet")
 
 
+def choices(versions: Sequence[Path], class_names: Sequence[str], image_shape: Sequence[int]) -> dict[str, Baseline]:
+    """Returns what `choose` chooses, by digest of the current release; under "" for all but the newest served."""
+    digests = ("", _digest(versions[-1]) if versions else "")
+    return {current: choose(versions, current, class_names, image_shape) for current in digests}
+
+
 def possible(versions: Sequence[Path], class_names: Sequence[str], image_shape: Sequence[int]) -> list[Path]:
     """Returns what `choose` may choose while the current release is not known: the newest, and the newest but it."""
-    found = []
-    for current in ("", _digest(versions[-1]) if versions else ""):
-        path = choose(versions, current, class_names, image_shape).path
-        if path and Path(path) not in found:
-            found.append(Path(path))
-    return found
+    return [Path(found.path) for found in choices(versions, class_names, image_shape).values() if found.path]
 
 
 def _digest(version: Path) -> str:

@@ -10,7 +10,7 @@ import hashlib
 import importlib.util
 import site
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
 from pathlib import Path
@@ -20,7 +20,8 @@ from packaging.utils import canonicalize_name
 
 from components.errors import UserError
 
-_OURS = ("components", "serving")  # their code counts even where they are installed
+_OURS = {"components", "serving"}
+_STOCK = {"tfx"}  # names of its executors are given too, and it is large
 
 
 def digest(parts: Iterable[bytes]) -> str:
@@ -49,11 +50,12 @@ def of_code(*names: str) -> str:
 
     That is the source of their modules and of every module that these import, directly or not, wherever on the Python
     path it lies; the files in a folder `templates` beside them; the versions of the installed distributions that are
-    imported, and of those that these require; and the version of Python. Of the standard library and of distributions
-    the version stands for the source.
+    imported, and of those that these require; and the version of Python. For the standard library and installed
+    distributions, the version stands for the source; but not for this project and the top-level packages of the names,
+    TFX excepted: their code counts even where they are installed, since it may change without its version.
 
-    Nothing is run: imports are read from the source, those in functions too. A module that is imported by a name that
-    is made up at run time is not seen; `if TYPE_CHECKING: import ...` makes it seen.
+    Nothing is run: imports are read from the source, those in functions too. A module imported by a name built at run
+    time is not seen; `if TYPE_CHECKING: import ...` makes it seen.
 
     Args:
       names: dotted names of the classes or functions.
@@ -92,19 +94,20 @@ def _find(module: str) -> ModuleSpec | None:
     return spec
 
 
-def _follow(modules: Iterable[str]) -> tuple[dict[str, Path], set[str]]:
+def _follow(modules: Sequence[str]) -> tuple[dict[str, Path], set[str]]:
     """Returns the files of modules and of all that they import, by name, and the distributions that these import."""
     sources: dict[str, Path] = {}
     libraries: set[str] = set()
     seen: set[str] = set()
     waiting = [*modules]
+    followed = {*_OURS, *(module.partition(".")[0] for module in modules)} - _STOCK
     while waiting:
         module = waiting.pop()
         top, _, _ = module.partition(".")
         if module in seen or top in sys.stdlib_module_names:
             continue
         seen.add(module)
-        if distributions := _distributions_of(top):
+        if top not in followed and (distributions := _distributions_of(top)):
             libraries |= distributions
             continue
         spec = _find(module)
@@ -123,10 +126,10 @@ def _follow(modules: Iterable[str]) -> tuple[dict[str, Path], set[str]]:
 def _imported(file: Path, package: str) -> tuple[str, ...]:
     try:
         return _imports(file.read_bytes(), package)
-    except SyntaxError as error:
-        raise UserError(
-            f"Cannot read the code in {file}, line {error.lineno}: expected Python, {error.msg}."
-        ) from error
+    except (SyntaxError, ValueError) as error:  # ValueError for a NUL byte before Python 3.11.4
+        line = getattr(error, "lineno", None)
+        place = f"{file}, line {line}" if line else str(file)
+        raise UserError(f"Cannot read the code in {place}: expected Python, {getattr(error, 'msg', error)}.") from error
 
 
 @functools.cache
@@ -147,10 +150,10 @@ def _imports(source: bytes, package: str) -> tuple[str, ...]:
 
 @functools.cache
 def _distributions_of(package: str) -> set[str]:
-    """Returns the installed distributions that a top-level package is of; none if its source is to be followed."""
+    """Returns the installed distributions that a top-level package is of; none if it is not installed there."""
     names = _packages().get(package)
     spec = _find(package)
-    if package in _OURS or not names or spec is None:
+    if not names or spec is None:
         return set()
     # One that is installed in editable mode lies elsewhere.
     places = spec.submodule_search_locations or [spec.origin or ""]

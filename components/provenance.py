@@ -1,6 +1,5 @@
 """What a run was made with: enough to make it again."""
 
-import os
 import platform
 import re
 import subprocess
@@ -32,12 +31,10 @@ def git_revision() -> str | None:
 
 
 def machine() -> str:
-    """Returns what latencies on this machine depend on: the CPU's model, and the number of cores that may be used."""
+    """Returns what the latency on one thread of this machine depends on: the CPU's model, however many cores it has."""
     try:
         model = re.search(r"^model name\s*: (.+)$", _CPU_INFO.read_text(encoding="utf-8"), re.MULTILINE)
     except OSError:
         model = None
     # Outside of Linux on x86 there may be no more than the architecture.
-    name = model[1] if model else platform.processor() or platform.machine()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{name}, {cores} cores"
+    return model[1] if model else platform.processor() or platform.machine()

@@ -72,7 +72,9 @@ SchemaOption = Annotated[
 SetOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", metavar="KEY=VALUE", help="Any other setting, as in training.epochs=5; null: none (may be repeated)."
+        "--set",
+        metavar="KEY=VALUE",
+        help="Any other setting, as in training.epochs=5; null means none. May be repeated.",
     ),
 ]
 
@@ -128,6 +130,10 @@ def run(
         except KeyboardInterrupt:
             print("Interrupted. Nothing was half-pushed; run again to go on from this step.", file=sys.stderr)
             raise typer.Exit(ExitCode.INTERRUPTED) from None
+        except (UserError, StepFailedError):
+            raise
+        except Exception as error:
+            raise runner.explained(error, "The run", log) from error
     if as_json:
         print(result.model_dump_json(indent=2))
     if not result.blessed:
@@ -135,7 +141,7 @@ def run(
 
 
 def _root_option(root: Path) -> str | None:
-    """Returns the pipeline root as other commands have to be told it; None if it is their default."""
+    """Returns the pipeline root as it has to be given to other commands; None if it is their default."""
     return None if root == DEFAULT_ROOT.absolute() else str(root)
 
 
@@ -284,9 +290,10 @@ def main() -> None:
     """Runs the command line and turns errors into messages and exit codes."""
     try:
         app()
-    except (UserError, StepFailedError) as error:
+    except Exception as error:
+        text = str(error) if isinstance(error, UserError | StepFailedError) else runner.in_a_line(error)
         # As it is: the text may hold brackets, which are no markup.
-        print(f"Error: {error}", file=sys.stderr)
+        print(f"Error: {text}", file=sys.stderr)
         sys.stdout.flush()
         sys.stderr.flush()
         # No clean-up at exit: HDF5 crashes the process when it closes a file that a full disk cut off.

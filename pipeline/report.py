@@ -16,7 +16,7 @@ from pipeline import lineage, runner
 from pipeline.config import DECIDING, RunConfig
 from pipeline.ending import nearest_gates, pushed, tally
 from pipeline.lineage import Step
-from pipeline.summary import Summary, find, read_json
+from pipeline.summary import Summary, find, read_json, write_whole
 from pipeline.workspace import report_dir
 from serving import version_dir
 
@@ -63,9 +63,8 @@ def write(summary: Summary, steps: Mapping[str, Step], facts: Mapping[str, Any],
         facts=facts,
         schema=folder / SCHEMA,
     )
-    beside = folder / f".{FILE}"
-    beside.write_text(page, encoding="utf-8")
-    return beside.replace(folder / FILE)
+    write_whole(folder / FILE, page)
+    return folder / FILE
 
 
 def page(root: Path, run: str) -> Path:

@@ -140,7 +140,7 @@ def run(config: RunConfig, console: Console, log: Path, run_id: str, fallback: R
     with _stage("Loading TensorFlow and TFX", console, log):
         from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 
-        from components import provenance
+        from components import baseline, provenance
         from pipeline import junit, lineage, report, summary
         from pipeline.observer import Interrupts, Observer, Timing
 
@@ -164,6 +164,7 @@ def run(config: RunConfig, console: Console, log: Path, run_id: str, fallback: R
         representation = compile_run(config, dataset, run_id, served)
         store = lineage.open_store(config.pipeline_root)
         learn_what_is_served(store, served, dataset, config.pipeline_root / dataset.name / "ServedModel")
+        baselines = baseline.choices(served, dataset.class_names, dataset.image_shape)
 
     lines = StepLines(console, f"Dataset {dataset.name} {dataset.version}")
     interrupts = Interrupts()
@@ -176,7 +177,7 @@ def run(config: RunConfig, console: Console, log: Path, run_id: str, fallback: R
         try:
             LocalDagRunner().run_with_ir(representation)
         except Exception as error:
-            raise _explained(error, f"Step {observer.current}", log, _KEPT) from error
+            raise explained(error, f"Step {observer.current}", log, _KEPT) from error
     with _stage("Writing the summary", console, log):
         steps = lineage.steps(store, dataset.name, run_id)
         lineage.record(
@@ -196,7 +197,7 @@ def run(config: RunConfig, console: Console, log: Path, run_id: str, fallback: R
             dataset=dataset,
             split_counts=counts,
             steps=steps,
-            served=served,
+            baselines=baselines,
             timings={node: timing for node, timing in observer.timings.items() if node in STEPS},
             wall_seconds=time.monotonic() - started,
             report=folder / report.FILE,
@@ -215,10 +216,10 @@ def _stage(what: str, console: Console, log: Path) -> Iterator[None]:
         try:
             yield
         except Exception as error:
-            raise _explained(error, what, log) from error
+            raise explained(error, what, log) from error
 
 
-def _explained(error: Exception, what: str, log: Path, hint: str = "") -> Exception:
+def explained(error: Exception, what: str, log: Path, hint: str = "") -> Exception:
     """Returns the error to show for one that a step, or the work around the steps, raised; its traceback is logged."""
     with suppress(OSError), log.open("a", encoding="utf-8") as file:  # the disk may be full
         traceback.print_exception(error, file=file)
@@ -234,5 +235,10 @@ def _explained(error: Exception, what: str, log: Path, hint: str = "") -> Except
             f"The disk is full: {what} could not write its result. Free some room and run again; the steps before are "
             "kept."
         )
-    first_line = str(error).strip().partition("\n")[0][:300]
-    return StepFailedError(f"{what} failed: {type(error).__name__}: {first_line}\nThe full log is {log}.{hint}")
+    where = f"\nThe full log is {log}." if log.is_file() else ""
+    return StepFailedError(f"{what} failed: {in_a_line(error)}{where}{hint}")
+
+
+def in_a_line(error: Exception) -> str:
+    """Returns the type of an error and the first line of its message."""
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0][:300]}"

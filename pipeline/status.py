@@ -55,7 +55,7 @@ def _look(config: RunConfig, fallback: RunConfig | None) -> Iterator[str | Table
     except UserError as error:
         yield f"A run would stop: {error}"
     except Exception as error:  # TFX and ML Metadata fail in many ways on a file that is damaged in its middle
-        yield f"What a run would do is not known: {type(error).__name__}: {error}"
+        yield f"Cannot tell what a run would do: {type(error).__name__}: {error}"
 
 
 def _runs(root: Path) -> Iterator[str | Table]:
@@ -106,12 +106,12 @@ def _versions(model: Path) -> list[str]:
 
 def _state(directory: Path) -> str:
     try:
-        if not (directory / version_dir.MANIFEST).is_file():
-            return f"not made by this pipeline (no {version_dir.MANIFEST})"
         accuracy = _accuracy(version_dir.verify(directory).get("metrics"))
+    except version_dir.NoManifestError:
+        return f"not made by this pipeline (no {version_dir.MANIFEST})"
     except (version_dir.VersionDirError, OSError) as error:
         return f"DAMAGED: {error}"
-    return f"whole: files as its manifest states; TFLite accuracy {accuracy}"
+    return f"whole: every file matches its manifest; TFLite accuracy {accuracy}"
 
 
 def _accuracy(metrics: Any) -> str:
@@ -123,6 +123,8 @@ def _accuracy(metrics: Any) -> str:
 
 def _plan(config: RunConfig, fallback: RunConfig | None) -> Iterator[str]:
     """Yields what a run would do, as far as that can be known without preparing a dataset."""
+    runner.schema_file(config)
+    workspace.check_writable(config.serving_dir)
     builder = datasets.load_builder(config.dataset, config.data_dir)
     if builder.is_prepared():
         steps = would_run(config)
@@ -139,8 +141,8 @@ def _plan(config: RunConfig, fallback: RunConfig | None) -> Iterator[str]:
         source += f" ({missing[0][1]} is not in {config.manual_dir})" if config.manual_dir else ""
     else:
         source = f" from {config.manual_dir}" if builder.url_infos else ""
-    known = not metadata_file(config.pipeline_root).exists()
-    steps_then = "then run every step" if known else "only then know which steps to re-run"
+    nothing_ran = not metadata_file(config.pipeline_root).exists()
+    steps_then = "then run every step" if nothing_ran else "only then know which steps to re-run"
     yield f"Dataset {config.dataset} is not prepared here: a run would first prepare it{source}, and {steps_then}."
     if missing and fallback:
         yield f"Without a network a run would go on with the embedded sample, {fallback.dataset}:"
@@ -160,10 +162,10 @@ def would_run(config: RunConfig) -> list[str]:
     Raises:
       UserError: the dataset or its schema cannot be had, or the metadata cannot be read.
     """
+    dataset, _ = runner.load_dataset(config)
     original = metadata_file(config.pipeline_root)
     if not original.exists():
         return list(STEPS)
-    dataset, _ = runner.load_dataset(config)
     served = version_dir.directories(config.serving_dir / dataset.name)
     representation = runner.compile_run(config, dataset, "plan", served)
     with tempfile.TemporaryDirectory() as folder:

@@ -1,7 +1,7 @@
 """The summary of a run: `summary.json`, and what every other report is made from."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from components.baseline import Baseline, choose
+from components.baseline import Baseline
 from components.errors import UserError
 from components.gate import Gate
 from components.keys import ACCURACY, GATES, RELEASE_DIGEST, VARIANTS
@@ -80,7 +80,7 @@ def summarize(
     dataset: Dataset,
     split_counts: dict[str, int],
     steps: dict[str, Step],
-    served: Sequence[Path],
+    baselines: Mapping[str, Baseline],
     timings: dict[str, Timing],
     wall_seconds: float,
     report: Path,
@@ -92,7 +92,7 @@ def summarize(
       dataset: what it ran on.
       split_counts: examples a split.
       steps: from ML Metadata.
-      served: the version directories that the baseline was chosen from.
+      baselines: `baseline.choices` as the run began.
       timings: by node id; only steps that have one are listed (resolvers look things up and do no work).
       wall_seconds: of the whole command.
       report: the page of the run.
@@ -130,8 +130,22 @@ def summarize(
         bless_anyway=outcome["bless_anyway"],
         pushed_to=str(destination) if destination else None,
         report=str(report),
-        baseline=replace(choose(served, release, dataset.class_names, dataset.image_shape), metrics=metrics),
+        baseline=compared_with(baselines, release, metrics),
     )
+
+
+def compared_with(baselines: Mapping[str, Baseline], release: str, metrics: Mapping[str, float]) -> Baseline:
+    """Returns what a release was compared with, whatever became of the served versions since.
+
+    Args:
+      baselines: `baseline.choices` as the run began.
+      release: digest of the release that was judged.
+      metrics: the baseline's accuracy by file, as the gates saw it; empty if they saw none.
+    """
+    chosen = baselines.get(release, baselines[""])
+    if chosen.path and not metrics:
+        return Baseline(reason=f"the served version {chosen.path} was removed or damaged during the run")
+    return replace(chosen, metrics=metrics)
 
 
 def write(summary: Summary, path: Path) -> None:

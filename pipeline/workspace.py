@@ -60,7 +60,7 @@ def is_marked(root: Path) -> bool:
     except FileNotFoundError:
         found = None
     except (ValueError, KeyError, TypeError):
-        found = "an unreadable file"
+        found = "unreadable"
     if found == _FORMAT:
         return True
     if not isinstance(found, int) and all(path.name.startswith(".") for path in root.iterdir()):
@@ -69,6 +69,11 @@ def is_marked(root: Path) -> bool:
         raise UserError(
             f"{root} is not a pipeline root: expected an empty directory, or one that an earlier run made, and got "
             "other files. Name another one by --pipeline-root."
+        )
+    if not isinstance(found, int):
+        raise UserError(
+            f"{root} has an unreadable marker {marker.name}. Delete that file if this is a pipeline root, or name "
+            "another directory with --pipeline-root."
         )
     raise UserError(
         f"{root} was made by another version of this program: expected format {_FORMAT} in {marker.name}, got "

@@ -132,17 +132,13 @@ def newest_version(serving_dir: Path) -> Path:
     Raises:
       CommandError: there is none.
     """
-    found = [
-        (version, model / str(version))
-        for model in serving_dir.glob("*")
-        for version in version_dir.versions(model)[-1:]
-    ]
+    found = [version for model in serving_dir.glob("*") for version in version_dir.directories(model)[-1:]]
     if not found:
         raise CommandError(
             f"Expected a pushed model in {serving_dir}, found none. Pass --model with a version directory or a .tflite "
             "file, or push one by `make run`."
         )
-    return max(found)[1]
+    return max(found, key=lambda version: int(version.name))
 
 
 def _in_words(findings: list[Finding]) -> str:

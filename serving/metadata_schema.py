@@ -179,7 +179,7 @@ def _add(builder: flatbuffers.Builder, value: Any) -> int:
 
 
 class Reader:
-    """The fields of one table in a flatbuffer; whatever is wrong in the bytes raises some exception."""
+    """The fields of one table in a flatbuffer; bytes that are damaged raise some exception, or read as other values."""
 
     def __init__(self, table: _Table) -> None:
         """Makes the reader of a table; `root` makes that of the ModelMetadata."""
@@ -215,16 +215,16 @@ class Reader:
         for start in self._elements(field):
             yield Reader(_Table(self._table.Bytes, self._table.Indirect(start)))
 
-    def union(self, field: int) -> tuple[int, "Reader"]:
-        """Returns which table of a union is there, and that table.
+    def union(self, field: int) -> tuple[int, "Reader | None"]:
+        """Returns which table of a union is there, 0 if it is none, and that table, None if it is not there.
 
         Args:
           field: the first of the union's two, its type.
         """
-        kind = self._table.Get(number_types.Uint8Flags, self._offset(field) + self._table.Pos)
-        member = _Table(self._table.Bytes, 0)
-        self._table.Union(member, self._offset(field + 1))
-        return kind, Reader(member)
+        type_offset, offset = self._offset(field), self._offset(field + 1)
+        kind = self._table.Get(number_types.Uint8Flags, type_offset + self._table.Pos) if type_offset else 0
+        start = self._table.Indirect(offset + self._table.Pos) if offset else None
+        return kind, Reader(_Table(self._table.Bytes, start)) if start is not None else None
 
     def _offset(self, field: int) -> int:
         return self._table.Offset(4 + 2 * field)

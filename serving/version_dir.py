@@ -21,6 +21,10 @@ class VersionDirError(ValueError):
     """A version directory is incomplete, or holds other bytes than those that were judged."""
 
 
+class NoManifestError(VersionDirError):
+    """A directory has no manifest: this pipeline did not make it."""
+
+
 def sha256(path: Path) -> str:
     """Returns the SHA-256 of a file's bytes as 64 hexadecimal digits."""
     with path.open("rb") as file:
@@ -45,16 +49,19 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     """Returns the manifest of a version directory.
 
     Raises:
-      VersionDirError: there is no readable `manifest.json`.
+      NoManifestError: there is no file `manifest.json`.
+      VersionDirError: it cannot be read.
     """
     path = directory / MANIFEST
     try:
+        if not path.is_file():  # reading a pipe would wait for its writer
+            raise FileNotFoundError
         manifest = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
             raise ValueError("it lists no files")
         return manifest
     except FileNotFoundError as error:
-        raise VersionDirError(
+        raise NoManifestError(
             f"{directory} is not a version directory: expected a file {MANIFEST} in it. "
             "Pass <serving-dir>/<model>/<version>."
         ) from error
@@ -96,9 +103,10 @@ def manifest_beside(file: Path, content: bytes) -> dict[str, Any] | None:
     Raises:
       VersionDirError: the manifest states other bytes, or cannot be read.
     """
-    if not (file.parent / MANIFEST).exists():
+    try:
+        manifest = read_manifest(file.parent)
+    except NoManifestError:
         return None
-    manifest = read_manifest(file.parent)
     expected = manifest["files"].get(file.name)
     if expected and expected["sha256"] != hashlib.sha256(content).hexdigest():
         raise VersionDirError(f"{file} is not what {file.parent / MANIFEST} states. Copy both from the same version.")

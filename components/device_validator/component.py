@@ -58,7 +58,8 @@ class DeviceValidator(base_component.BaseComponent):
           model: the TFLiteExporter's release.
           dataset: JSON of a `Dataset`.
           limits: JSON of `DeviceLimits`.
-          machine: what the latency is measured on, `provenance.machine()`: of another machine there is no result yet.
+          machine: what the latency is measured on, `provenance.machine()`: a result from another machine does
+            not count.
           seed: of the draw of the images that the slow runtimes are run on.
         """
         super().__init__(

@@ -159,10 +159,10 @@ def _golden_gate(runtime: Runtime, outputs: np.ndarray, reference: Reference) ->
 
 
 def _latency_gates(execution: Execution, limits: DeviceLimits, measurements: dict[str, Any]) -> list[Gate]:
-    # Rounded once, so that whoever shows it in whole microseconds shows the same number.
+    # Rounded once, so that the number that is shown is the one that was judged.
     median, tail = (round(float(latency), 1) for latency in np.percentile(execution.latencies_us, [50, 95]))
     measurements |= {"latency_us_p50": median, "latency_us_p95": tail}
-    finding = f"an image takes {median:.0f} µs on one thread, the median; 95 % take at most {tail:.0f} µs"
+    finding = f"an image takes {median:.1f} µs on one thread, the median; 95 % take at most {tail:.1f} µs"
     return [Gate.at_most(Runtime.LITERT, "latency_us_p50", OVERALL, median, limits.latency_us, finding, form=",g")]
 
 
@@ -173,10 +173,10 @@ def _agreement_gates(
     same = labels == reference.saved_model_labels
     right, reference_right = labels == reference.labels, reference.saved_model_labels == reference.labels
     lost, won = int((reference_right & ~right).sum()), int((right & ~reference_right).sum())
-    agreement, p = float(same.mean()), mcnemar(lost, won)
+    agreement, p = float(same.mean()), float(f"{mcnemar(lost, won):.3g}")  # rounded once, as the latency
     measurements |= {"agreement": agreement, "mcnemar": {"lost": lost, "won": won, "p": p}}
     agreeing = f"{(~same).sum()} of {len(same):,} test images get another label than from the SavedModel"
-    errors = f"quantisation lost {lost} right answers and won {won}: McNemar's p is {p:.2f}"
+    errors = f"quantisation lost {lost} right answers and won {won}: McNemar's p is {p:g}"
     gates = [
         Gate.at_least(
             name,

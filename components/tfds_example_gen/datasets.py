@@ -13,6 +13,7 @@ from components import fingerprint
 from components.errors import DataUnavailableError, UserError
 from components.keys import IMAGE, LABEL
 from components.tfds_example_gen import mnist_sample  # noqa: F401 - registers the builder with TFDS
+from serving.paths import refusal_of_uri
 
 _NETWORK_TIMEOUT_SECONDS = 10
 
@@ -61,8 +62,11 @@ def load_builder(name: str, data_dir: Path | None) -> tfds.core.DatasetBuilder:
       data_dir: where TFDS keeps prepared datasets; None for TFDS's own default.
 
     Raises:
-      UserError: TFDS has no such dataset, or it has no `image` and `label` features of the expected kinds.
+      UserError: TFDS has no such dataset, or it has no `image` and `label` features of the expected kinds, or TFDS's
+        default for data_dir is a URI.
     """
+    if data_dir is None and (refusal := refusal_of_uri(tfds.core.constants.DATA_DIR)):
+        raise UserError(f"TFDS_DATA_DIR: {refusal}")
     try:
         builder = tfds.builder(name, data_dir=data_dir)
     except (tfds.core.DatasetNotFoundError, ValueError, AssertionError) as error:
@@ -103,10 +107,15 @@ def describe(builder: tfds.core.DatasetBuilder, splits: Mapping[str, str]) -> Da
     try:
         # As prepared, since a builder of local files has no downloads; TFDS writes the same files each time, anywhere.
         files = fingerprint.of_files(stored_files(builder, splits.values()))
-    except OSError as error:
+    except FileNotFoundError as error:
         raise UserError(
             f"The prepared data of {builder.name!r} is damaged: {_one_line(error)} Delete {builder.data_dir} and run "
             "again: that prepares it from its sources."
+        ) from error
+    except OSError as error:
+        raise UserError(
+            f"Cannot read the prepared data of {builder.name!r} in {builder.data_dir}: {_one_line(error)} Make it "
+            "readable, or pass another --data-dir."
         ) from error
     identity = {
         "builder": info.full_name,

@@ -36,7 +36,7 @@ from serving.tflite_metadata import LABELS_FILE, LINEAGE_FILE
 
 _AUTHOR = "mnist-pipeline"
 _LICENSE = "Apache-2.0"
-_PARSER_VERSION = "1.0.0"  # of the schema, in which all the fields that are used here were there
+_PARSER_VERSION = "1.0.0"  # the first version of the schema to have all fields used here
 _GREY_CHANNELS = 1
 _MODEL_IDENTIFIER = b"TFL3"
 

@@ -1,6 +1,7 @@
 """A model is compared with what is served now, or the reason why not is told."""
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -86,6 +87,11 @@ def remove_manifest(version: Path) -> None:
     (version / "manifest.json").unlink()
 
 
+def manifest_that_blocks(version: Path) -> None:
+    remove_manifest(version)
+    os.mkfifo(version / "manifest.json")
+
+
 def foreign_manifest(version: Path) -> None:
     manifest = version / "manifest.json"
     manifest.write_text(json.dumps({"files": json.loads(manifest.read_text())["files"], "name": "cat or dog"}))
@@ -106,6 +112,7 @@ def empty(version: Path) -> None:
         (change_file, r"^the served version is unusable: .*changed: model\.tflite\)\. Push the model again$"),
         (cut_manifest, r"^the served version is unusable: Cannot read .*manifest\.json"),
         (remove_manifest, r"^the served version .*pets/\d+ was not made by this pipeline: it has no manifest$"),
+        (manifest_that_blocks, r"was not made by this pipeline: it has no manifest$"),
         (foreign_manifest, r"was not made by this pipeline: its manifest names no classes and no image shape$"),
         (empty, r"was not made by this pipeline"),
     ],

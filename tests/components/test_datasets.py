@@ -146,6 +146,13 @@ def test_images_of_unknown_size_are_refused(tmp_path: Path) -> None:
         datasets.load_builder("tiny_of_any_size", tmp_path)
 
 
+def test_a_default_data_directory_that_is_a_uri_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(tfds.core.constants, "DATA_DIR", "gs://bucket/tfds")  # as TFDS_DATA_DIR sets it
+    with pytest.raises(UserError, match=r"^TFDS_DATA_DIR: expected a path on this machine, got .* gs://bucket/tfds"):
+        datasets.load_builder("mnist", None)
+    datasets.load_builder("mnist", tmp_path)
+
+
 def test_a_dataset_of_ones_own_is_described_from_what_it_declares(tmp_path: Path) -> None:
     dataset = datasets.describe(prepared("tiny_fits", tmp_path), TINY_SPLITS)
     assert (dataset.name, dataset.builder, dataset.version) == ("tiny_fits", "tiny_fits:1.0.0", "1.0.0")
@@ -204,6 +211,19 @@ def test_other_class_names_change_the_fingerprint(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(TinyFits, "FEATURES", TinyFits.FEATURES | {"label": label})
     after = datasets.describe(prepared("tiny_fits", tmp_path / "other"), TINY_SPLITS)
     assert after.fingerprint != before.fingerprint
+
+
+def test_a_prepared_file_that_cannot_be_read_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(paths: list[Path]) -> str:  # root may read everything
+        raise PermissionError(13, "Permission denied", str(paths[0]))
+
+    monkeypatch.setattr(datasets.fingerprint, "of_files", refuse)
+    builder = prepared("tiny_fits", tmp_path)
+    with pytest.raises(UserError, match=r"^Cannot read the prepared data of 'tiny_fits' .*Permission denied") as caught:
+        datasets.describe(builder, TINY_SPLITS)
+    assert "Delete" not in str(caught.value)
 
 
 def test_a_prepared_file_that_is_gone_is_told_with_what_to_do(tmp_path: Path) -> None:

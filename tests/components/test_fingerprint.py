@@ -1,5 +1,6 @@
 """A cache key changes with what decides a result, and with nothing else."""
 
+import importlib
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
@@ -154,6 +155,12 @@ def test_code_that_is_not_python_is_refused_with_its_place(tree: Path) -> None:
         fingerprint.of_code(COOK)
 
 
+def test_code_with_a_nul_byte_is_refused(tree: Path) -> None:
+    (tree / "kitchen" / "further.py").write_bytes(b"fine = 1\n\0")
+    with pytest.raises(UserError, match=r"Cannot read the code in .*further\.py: expected Python, source code .* null"):
+        fingerprint.of_code(COOK)
+
+
 # Libraries.
 
 LIBRARIES = {
@@ -248,6 +255,27 @@ def test_a_project_that_is_installed_in_editable_mode_counts_by_its_code(
     before = fingerprint.of_code(COOK)
     append(tree / "kitchen" / "further.py")
     assert fingerprint.of_code(COOK) != before
+
+
+@pytest.mark.parametrize(
+    ("function", "counts"),
+    [("soup.maker.run_fn", True), ("tfx.maker.run_fn", False), ("kitchen.cook.executor.run", False)],
+)
+def test_an_installed_package_counts_by_its_code_if_the_function_is_in_it(
+    environment: Path, forget: Callable[[], None], monkeypatch: pytest.MonkeyPatch, function: str, counts: bool
+) -> None:
+    monkeypatch.setitem(LIBRARIES, "tfx", (["tfx"], []))
+    install(environment, "tfx", "1.0")
+    for package in ("soup", "tfx"):
+        (environment / package / "maker.py").write_text(f"import {package}.helper\n")
+        (environment / package / "helper.py").write_text("")
+    monkeypatch.delitem(sys.modules, "tfx", raising=False)
+    importlib.invalidate_caches()
+    forget()
+    before = fingerprint.of_code(function)
+    for package in ("soup", "tfx"):
+        append(environment / package / "helper.py")
+    assert (fingerprint.of_code(function) != before) is counts
 
 
 def test_another_python_changes_the_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:

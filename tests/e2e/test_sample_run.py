@@ -267,7 +267,7 @@ def test_status_names_run_version_and_what_would_run(workplace: Workplace) -> No
     common = ("--preset", "sample", "--pipeline-root", str(workplace.root), "--serving-dir", str(workplace.serving))
     same = workplace.call("status", *common)
     assert same.returncode == 0, same.stderr
-    assert f"{workplace.versions()[-1]}  whole: files as its manifest states; TFLite accuracy 9" in same.stdout
+    assert f"{workplace.versions()[-1]}  whole: every file matches its manifest; TFLite accuracy 9" in same.stdout
     assert "would re-run nothing: every step is cached" in same.stdout
     other = workplace.call("status", *common, "--set", "training.dropout=0.1")
     (steps,) = re.findall(r"would re-run: (.*?)\.$", other.stdout, re.MULTILINE)

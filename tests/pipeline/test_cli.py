@@ -177,6 +177,23 @@ def test_an_unexpected_error_before_the_first_step_is_a_line_and_the_logs_path(
     assert "Traceback (most recent call last):" in log.read_text()
 
 
+def test_a_log_directory_that_cannot_be_made_is_a_line(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / ".pipeline_root.json").write_text('{"format": 1}')
+    (tmp_path / "root" / "logs").write_text("a file")
+    result = call("run", "--preset", "sample", "--pipeline-root", "root", cwd=tmp_path)
+    assert result.returncode == cli.ExitCode.FAILED
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("Error: The run failed: FileExistsError: ")
+
+
+@pytest.mark.parametrize("arguments", [["status"], ["report"], ["compare", "a"]])
+def test_a_library_that_cannot_be_loaded_is_a_line(arguments: list[str], tmp_path: Path) -> None:
+    result = call(*arguments, cwd=tmp_path, **broken_library(tmp_path / "x"))
+    assert result.returncode == cli.ExitCode.FAILED
+    assert result.stderr == "Error: OSError: libusb-1.0.so.0: cannot open [it]\n"
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [
@@ -198,6 +215,21 @@ def test_each_kind_of_error_has_its_exit_code_and_is_printed_as_it_is(
         cli.main()
     assert caught.value.code == code
     assert capsys.readouterr().err == f"Error: {error}\n"
+
+
+def test_an_error_that_nothing_foresaw_is_a_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise KeyError("node\nand more")
+
+    monkeypatch.setattr(cli, "app", fail)
+    monkeypatch.setattr(os, "_exit", sys.exit)
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert caught.value.code == cli.ExitCode.FAILED
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("Error: KeyError: ")
 
 
 def test_no_other_code_is_that_of_a_refused_model() -> None:

@@ -36,8 +36,8 @@ def raised(error: Exception, cause: BaseException | None = None) -> Exception:
     return error
 
 
-def explained(error: Exception, log: Path = Path("/logs/x.log"), hint: str = "") -> Exception:
-    return runner._explained(error, "Step Trainer", log, hint)
+def explained(error: Exception, log: Path = Path("/no/such/place/x.log"), hint: str = "") -> Exception:
+    return runner.explained(error, "Step Trainer", log, hint)
 
 
 def test_what_the_user_can_mend_comes_out_however_deep_it_is_wrapped() -> None:
@@ -60,10 +60,15 @@ def test_a_full_disk_is_the_users_to_mend(error: Exception) -> None:
     assert "The disk is full: Step Trainer" in str(told)
 
 
-def test_anything_else_names_step_error_and_log_in_short() -> None:
-    told = explained(ValueError("shapes differ\n" + "traceback\n" * 100), hint=" Run again.")
+def test_anything_else_names_step_error_and_log_in_short(tmp_path: Path) -> None:
+    log = tmp_path / "x.log"
+    told = explained(ValueError("shapes differ\n" + "traceback\n" * 100), log, hint=" Run again.")
     assert isinstance(told, StepFailedError)
-    assert str(told) == "Step Trainer failed: ValueError: shapes differ\nThe full log is /logs/x.log. Run again."
+    assert str(told) == f"Step Trainer failed: ValueError: shapes differ\nThe full log is {log}. Run again."
+
+
+def test_a_log_that_could_not_be_written_is_not_named() -> None:
+    assert str(explained(ValueError("shapes differ"))) == "Step Trainer failed: ValueError: shapes differ"
 
 
 def test_what_goes_wrong_before_the_steps_is_explained_and_its_traceback_logged(tmp_path: Path) -> None:

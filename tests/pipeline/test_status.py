@@ -27,7 +27,7 @@ from pipeline.console import STEPS
 from serving import version_dir
 from tests.pipeline.test_summary import made
 
-WHOLE = "whole: files as its manifest states"
+WHOLE = "whole: every file matches its manifest"
 
 
 @pytest.fixture
@@ -253,13 +253,20 @@ def test_damaged_metadata_is_a_sentence(content: bytes, root: Path, sample_data_
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        (["dataset=no_such_set"], "A run would stop: Unknown dataset 'no_such_set'"),
-        (["dataset=fashion_mnist", "manual_dir=/no/such/directory"], "A run would stop: The manual directory"),
+        (["dataset=no_such_set", f"schema_file={__file__}"], "A run would stop: Unknown dataset 'no_such_set'"),
+        (["dataset=fashion_mnist"], "A run would stop: No curated schema for 'fashion_mnist'"),
+        (["manual_dir=/no/such/directory"], "A run would stop: The manual directory"),
+        (["serving_dir=/dev/null/models"], "A run would stop: Cannot push to /dev/null/models"),
     ],
 )
 def test_what_would_stop_a_run_is_a_sentence(settings: list[str], expected: str, root: Path, tmp_path: Path) -> None:
     text = shown(configured(root, tmp_path / "tfds", *settings)[0])
     assert expected in text
+
+
+def test_a_split_that_would_stop_the_first_run_is_a_sentence(root: Path, sample_data_dir: Path) -> None:
+    _, sample = configured(root, sample_data_dir, "splits.train=train[:0]")
+    assert "A run would stop: Split 'train' = 'train[:0]' of 'mnist_sample' is empty." in shown(sample)
 
 
 def test_a_dataset_that_is_not_prepared_is_not_prepared_by_looking(root: Path, tmp_path: Path) -> None:
@@ -386,4 +393,4 @@ def test_metadata_damaged_in_its_middle_is_a_sentence(finished: RunConfig, tmp_p
     content[8192:-4096] = bytes(len(content) - 8192 - 4096)
     file.write_bytes(content)
     text = shown(finished.model_copy(update={"pipeline_root": tmp_path / "root"}))
-    assert "What a run would do is not known: " in text or f"A run would stop: Cannot read the metadata {file}" in text
+    assert "Cannot tell what a run would do: " in text or f"A run would stop: Cannot read the metadata {file}" in text

@@ -1,13 +1,17 @@
 """The summary of a run is kept whole, and found again."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from components.baseline import Baseline
+from components.baseline import Baseline, choices
 from components.gate import Gate
+from components.release import release_digest
 from pipeline import summary
+from serving import version_dir
+from tests import versions
 
 
 def gate(name: str, part: str, value: float, bound: float, metric: str = "accuracy") -> Gate:
@@ -45,6 +49,24 @@ def test_a_summary_is_read_as_it_was_written(tmp_path: Path, baseline: Baseline 
     assert summary.files(tmp_path) == [path]
     assert summary.read(path) == summary.find(tmp_path, "latest") == made(baseline=baseline)
     assert [file.name for file in path.parent.iterdir()] == [summary.FILE]
+
+
+def test_the_baseline_is_what_was_compared_with_whatever_became_of_it_since(tmp_path: Path) -> None:
+    served = [versions.push(content, tmp_path) for content in "AB"]
+    baselines = choices(version_dir.directories(tmp_path), versions.NAMES, versions.SHAPE)
+    of_b = release_digest(version_dir.read_manifest(served[1])["files"])
+    for version in served:
+        shutil.rmtree(version)
+    for release, version in {"another": served[1], of_b: served[0]}.items():
+        expected = Baseline(version.name, str(version), metrics={"tflite": 0.99})
+        assert summary.compared_with(baselines, release, {"tflite": 0.99}) == expected
+        found = summary.compared_with(baselines, release, {})  # gone before the gates could look at it
+        assert found == Baseline(reason=f"the served version {version} was removed or damaged during the run")
+
+
+def test_where_nothing_is_served_nothing_was_compared_with() -> None:
+    found = summary.compared_with(choices([], versions.NAMES, versions.SHAPE), "another", {})
+    assert found == Baseline(reason="no model is served yet")
 
 
 def test_the_summaries_of_a_root_come_oldest_first_and_each_once(tmp_path: Path) -> None:

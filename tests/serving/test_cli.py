@@ -238,6 +238,12 @@ def test_without_a_model_the_newest_one_pushed_is_taken(
     assert cli.newest_version(folder) == folder / "another" / "11"
 
 
+def test_the_newest_version_is_found_under_its_own_name(tmp_path: Path) -> None:
+    for name in ("0012", "9"):
+        (tmp_path / "digits" / name).mkdir(parents=True)
+    assert cli.newest_version(tmp_path) == tmp_path / "digits" / "0012"
+
+
 @pytest.mark.parametrize("there", [False, True])
 def test_without_a_pushed_model_it_is_said_how_to_get_one(
     call, pictures: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool

@@ -60,6 +60,17 @@ def test_what_was_written_is_read() -> None:
     assert root.number(5) == 0.25
 
 
+@pytest.mark.parametrize(
+    ("fields", "kind"),
+    [
+        ({ModelMetadata.NAME: "rubbish"}, 0),
+        ({ModelMetadata.NAME: "rubbish", Content.PROPERTIES_TYPE + 1: 3}, 3),
+    ],
+)
+def test_a_union_that_is_not_there_is_of_kind_0_and_no_table(fields: dict[int, object], kind: int) -> None:
+    assert Reader.root(pack(fields)).union(1) == (kind, None)
+
+
 def test_what_is_not_there_is_none_or_nothing() -> None:
     root = Reader.root(pack({}))
     assert (root.text(0), root.number(0), root.numbers(0), list(root.tables(0))) == (None, 0.0, (), [])

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -69,6 +70,14 @@ def test_a_file_that_differs_is_named(directory: Path, tamper: Callable[[Path], 
         version_dir.verify(directory)
     assert wrong in str(caught.value)
     assert "Push the model again." in str(caught.value)
+
+
+def test_a_manifest_that_would_block_is_none(directory: Path) -> None:
+    (directory / "manifest.json").unlink()
+    os.mkfifo(directory / "manifest.json")
+    with pytest.raises(version_dir.NoManifestError, match=r"expected a file manifest\.json in it"):
+        version_dir.verify(directory)
+    assert version_dir.manifest_beside(directory / "model.tflite", b"flat") is None
 
 
 def test_all_that_is_wrong_is_named(directory: Path) -> None:
