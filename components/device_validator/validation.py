@@ -173,10 +173,10 @@ def _agreement_gates(
     same = labels == reference.saved_model_labels
     right, reference_right = labels == reference.labels, reference.saved_model_labels == reference.labels
     lost, won = int((reference_right & ~right).sum()), int((right & ~reference_right).sum())
-    agreement, p = float(same.mean()), float(f"{mcnemar(lost, won):.3g}")  # rounded once, as the latency
+    agreement, p = float(same.mean()), mcnemar(lost, won)
     measurements |= {"agreement": agreement, "mcnemar": {"lost": lost, "won": won, "p": p}}
     agreeing = f"{(~same).sum()} of {len(same):,} test images get another label than from the SavedModel"
-    errors = f"quantisation lost {lost} right answers and won {won}: McNemar's p is {p:g}"
+    errors = f"quantisation lost {lost} right answers and won {won}: McNemar's p is {p:.4g}"
     gates = [
         Gate.at_least(
             name,
