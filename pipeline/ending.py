@@ -116,7 +116,7 @@ def used(gate: Gate) -> float | None:
       In 0..1; None if the gate did not pass, or has no near miss: it allows nothing (as that no golden image may
       differ), or its value is a probability of chance.
     """
-    if not gate.passed or gate.value is None or gate.metric in _CHANCES:
+    if not gate.passed or gate.value is None or gate.relation is None or gate.metric in _CHANCES:
         return None
     if gate.relation is Relation.AT_MOST:
         share, allowed = gate.value, gate.bound
