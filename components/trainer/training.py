@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from components import progress
@@ -95,8 +96,8 @@ class _State(keras.callbacks.Callback):
     process that is killed meanwhile leaves files that are cut off, or of different epochs.
     """
 
-    _LATEST = "latest.weights.h5"  # with the optimizer's state
-    _BEST = "best.weights.h5"
+    _LATEST = "latest.npz"
+    _BEST = "best.npz"
     _EPOCHS = "epochs.json"
 
     def __init__(self, folder: Path, patience: int) -> None:
@@ -123,12 +124,12 @@ class _State(keras.callbacks.Callback):
         """Takes up the state of an earlier training, if there is one."""
         if self._current:
             model.optimizer.build(model.trainable_variables)
-            model.load_weights(self._current / self._LATEST)
+            _load(model, self._current / self._LATEST)
 
     def restore_best(self, model: keras.Model) -> None:
         """Gives the model the weights of its best epoch."""
         if self._current:
-            model.load_weights(self._current / self._BEST)
+            _load(model, self._current / self._BEST)
 
     def remove(self) -> None:
         """Removes the state; renamed first, since a process may be killed in the middle of this too."""
@@ -142,7 +143,7 @@ class _State(keras.callbacks.Callback):
         unfinished = self._folder / "unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(parents=True)
-        self.model.save_weights(unfinished / self._LATEST)
+        _save(self.model, unfinished / self._LATEST)
         if self._current is None or self.best is self.epochs[-1]:
             best = unfinished / self._LATEST
         else:
@@ -153,6 +154,21 @@ class _State(keras.callbacks.Callback):
         if earlier:
             shutil.rmtree(earlier)
         self.model.stop_training = self.out_of_patience
+
+
+def _save(model: keras.Model, path: Path) -> None:
+    """Writes weights, seeds and the optimizer's state. Not as HDF5, which crashes the process when the disk is full."""
+    np.savez(path, *(keras.ops.convert_to_numpy(variable) for variable in _variables(model)))
+
+
+def _load(model: keras.Model, path: Path) -> None:
+    with np.load(path) as arrays:
+        for variable, name in zip(_variables(model), arrays.files, strict=True):
+            variable.assign(arrays[name])
+
+
+def _variables(model: keras.Model) -> list[keras.Variable]:
+    return [*model.variables, *model.optimizer.variables]
 
 
 class _EpochLogs(keras.callbacks.Callback):

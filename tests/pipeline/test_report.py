@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import typer
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 from typer.testing import CliRunner
 
@@ -179,12 +178,12 @@ def parsed(arguments: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch) 
 
     def start(config: RunConfig, *others: Any, **more: Any) -> None:
         configs.append(config)
-        raise typer.Exit
+        raise UserError("that is enough")
 
     monkeypatch.setattr(runner, "run", start)
     monkeypatch.chdir(folder)
     result = CliRunner().invoke(cli.app, arguments, env={"MNIST_MANUAL_DIR": None})
-    assert result.exit_code == 0, result.output
+    assert isinstance(result.exception, UserError), result.output
     return configs[0]
 
 
