@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.live import Live
@@ -61,11 +61,21 @@ def only_ours(log: Path, stream: int = 1) -> Iterator[Console]:
         try:
             yield Console(file=ours, highlight=False)
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            for descriptor, original in zip((1, 2), saved, strict=True):
+            for libraries, descriptor, original in zip((sys.stdout, sys.stderr), (1, 2), saved, strict=True):
+                _flush(libraries, descriptor)
                 os.dup2(original, descriptor)
                 os.close(original)
+
+
+def _flush(stream: TextIO, descriptor: int) -> None:
+    """Writes out what a stream holds; drops it where the disk is full, so that it does not show on the console."""
+    try:
+        stream.flush()
+    except OSError:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, descriptor)
+        os.close(null)
+        stream.flush()
 
 
 @contextmanager

@@ -97,6 +97,24 @@ def test_only_ours_is_seen_and_on_one_stream(stream: int, name: str, tmp_path: P
     assert sorted((tmp_path / "logs" / "x.log").read_text().splitlines()) == ["native", "noise"]
 
 
+def test_a_full_disk_under_the_log_hides_no_error() -> None:
+    code = (
+        "import sys\nfrom contextlib import suppress\nfrom pathlib import Path\n"
+        "from pipeline.console import only_ours\n"
+        "try:\n"
+        "    with only_ours(Path('/dev/full')) as console:\n"
+        "        console.print('ours')\n"
+        "        sys.stdout.write('a library')\n"  # waits in the buffer
+        "        with suppress(OSError):\n"
+        "            sys.stderr.write('another')\n"
+        "        raise RuntimeError\n"
+        "except RuntimeError:\n"
+        "    print('an error', file=sys.stderr)\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "ours\n", "an error\n")
+
+
 def test_what_libraries_print_beside_a_live_line_is_not_seen_on_a_terminal(tmp_path: Path) -> None:
     code = (
         "import sys\nfrom pathlib import Path\nfrom pipeline.console import StepLines, only_ours, waiting\n"
