@@ -13,8 +13,8 @@ from tests.e2e.conftest import Workplace
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-SHORT = ("--preset", "sample", "--set", "training.epochs=6", "--set", "thresholds.accuracy=0.5")
-LENIENT = (*SHORT, "--set", "thresholds.class_accuracy=0")
+# Trained briefly, and blessed anyway: nothing here depends on how good a model is.
+LENIENT = ("--preset", "sample", "--set", "training.epochs=6", "--bless-anyway", "to be interrupted")
 
 
 @pytest.fixture
